@@ -34,6 +34,7 @@ class Signal(StrEnum):
     SAVED = "saved"
     REFUSED = "refused"
     NOTED = "noted"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,5 +166,13 @@ APPEARANCES: Mapping[Signal, Appearance] = {
     ),
     Signal.NOTED: Appearance(
         "control card understood, recording flagged", False, None, _ONE_HIGH, "-", "one short high"
+    ),
+    Signal.FAILED: Appearance(
+        "a recording could not be saved or checked",
+        False,
+        LampPattern(((_GREEN, 0.3), (_RED, 0.3)) * 3, repeat=False),
+        BuzzerPattern(_THREE_LOW),
+        "green and red alternate three times",
+        "three low, once",
     ),
 }

@@ -1,0 +1,226 @@
+"""The command line. Each command imports what it needs, so that a small one stays small."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TypeAlias
+
+from recorderd import __version__
+from recorderd.config import DEFAULT_CONFIG_FILE, LoadedSettings, load
+from recorderd.errors import ConfigError, RecorderdError
+from recorderd.terminal import escaped
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 78
+"""EX_CONFIG of sysexits.h; systemd can be told not to restart on it."""
+EXIT_INTERRUPTED = 130
+
+Command: TypeAlias = Callable[[argparse.Namespace, LoadedSettings], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; `arguments` None are those of this process. Returns the exit code.
+
+    argparse leaves with SystemExit for --help and --version (0) and for wrong usage (2).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A label may hold any character, also one that this terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    try:
+        exit_code = command(options, load(options.config))
+        sys.stdout.flush()
+    except RecorderdError as error:
+        _complain(error)
+        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader left, as `| head` does. Python would flush once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    return exit_code
+
+
+def _complain(error: RecorderdError) -> None:
+    for line in f"recorderd: {error.problem.rstrip()}\n{error.remedy}.".splitlines():
+        print(escaped(line), file=sys.stderr)
+
+
+def _run(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.station import run
+
+    logs.set_up(loaded.settings.log, "station")
+    return run.main(loaded.settings, everything=options.all)
+
+
+def _finish(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.finisher import run
+
+    logs.set_up(loaded.settings.log, "finisher")
+    return run.main(loaded.settings)
+
+
+def _check_config(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    file = loaded.file or f"none ({DEFAULT_CONFIG_FILE} does not exist)"
+    print(f"file: {escaped(str(file))}")
+    rows = [
+        (f"{entry.section}.{entry.key}", entry.shown, escaped(entry.origin))
+        for entry in loaded.effective
+    ]
+    key_width = max(len(key) for key, _, _ in rows)
+    value_width = min(40, max(len(value) for _, value, _ in rows))
+    for key, value, origin in rows:
+        print(f"{key:<{key_width}} = {value:<{value_width}}  {origin}")
+    print("ok")
+    return EXIT_OK
+
+
+def _doctor(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import doctor, logs
+
+    logs.set_up(loaded.settings.log, "doctor")
+    return doctor.run_encoders(loaded.settings, options.json)
+
+
+def _status(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd.status import run_status
+
+    return run_status(loaded.settings, options.json)
+
+
+def _find(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.find import run_find
+
+    logs.set_up(loaded.settings.log, "find")
+    return run_find(loaded.settings, options.text, options.json)
+
+
+def _bench(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.engine import scanner_bench
+
+    logs.set_up(loaded.settings.log, "bench")
+    return scanner_bench.run(options.scanner, loaded.settings.labels, options.json)
+
+
+def _text(argument: str) -> str:
+    """Python keeps bytes that are not UTF-8 in a form that no database takes."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("this is not UTF-8 text") from None
+    return argument
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="recorderd",
+        description="Packing-station recorder: show an order label to the camera, "
+        "get a proven video of what went into the box.",
+        epilog="Exit codes: 0 all is well, 1 failed, 2 wrong usage, 78 bad configuration.\n"
+        "Help for one command: recorderd COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"recorderd {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Command, summary: str, example: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.add_argument(
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help=f"settings to use (default: {DEFAULT_CONFIG_FILE}, if it exists)",
+        )
+        added.set_defaults(command=command)
+        return added
+
+    def add_json(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--json", action="store_true", help="print JSON for programs")
+
+    run = add(
+        "run",
+        _run,
+        "watch the camera and record orders until told to stop",
+        "recorderd run --all --config recorderd.toml",
+    )
+    run.add_argument(
+        "--all",
+        action="store_true",
+        help="also run what systemd runs as services of their own: for trying out",
+    )
+    add(
+        "finish",
+        _finish,
+        "do what waits in the background: sealing, thumbnails, transcoding, retention",
+        "recorderd finish",
+    )
+    add(
+        "check-config",
+        _check_config,
+        "check the settings; show each one in force and where it came from",
+        "RECORDERD__CAMERA__RATE=15 recorderd check-config --config recorderd.toml",
+    )
+    doctor = add(
+        "doctor",
+        _doctor,
+        "check what this machine can do",
+        "recorderd doctor --encoders",
+    )
+    doctor.add_argument(
+        "--encoders",
+        action="store_true",
+        required=True,
+        help="try each video encoder with the camera's picture size",
+    )
+    add_json(doctor)
+    add_json(
+        add(
+            "status",
+            _status,
+            "say what the station is doing and whether all is well (exit 1 if not)",
+            "recorderd status --json",
+        )
+    )
+    find = add(
+        "find",
+        _find,
+        "list the recordings of an order",
+        "recorderd find 4711 --json",
+    )
+    find.add_argument("text", type=_text, metavar="TEXT", help="an order id, or part of one")
+    add_json(find)
+    bench = add(
+        "bench",
+        _bench,
+        "measure how well and how fast labels are read",
+        "recorderd bench --scanner photos-of-labels/",
+    )
+    bench.add_argument(
+        "--scanner",
+        type=Path,
+        required=True,
+        metavar="TARGET",
+        help="a folder of pictures, a picture or a video",
+    )
+    add_json(bench)
+    return parser

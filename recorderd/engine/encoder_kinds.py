@@ -1,0 +1,256 @@
+"""The H.264 encoders we know, best first, and what they are asked to do.
+
+Everything one does differently from another is said here, so that `encoders` can treat
+all alike. That an encoder is listed, or even opens, proves nothing: see `probe`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from recorderd.engine.packets import StreamDescription
+from recorderd.errors import DeviceError
+from recorderd.settings import RecordingSettings
+
+HEADROOM = 1.3
+"""An encoder is fast enough if it does this many times the camera's rate: the scanner,
+the disk and the staff pages want the same processor."""
+
+_LAMBDA_PER_QUANTISER = 118
+"""FFmpeg's FF_QP2LAMBDA: the unit of `global_quality` under the flag `qscale`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeRequest:
+    """What the camera gives and what is wanted. Sizes in pixels.
+
+    `codec` is what the camera compresses with; `pixel_format` and `full_range` belong to
+    its decoded pictures, e.g. yuvj422p. `quality` is on x264's CRF scale, lower is better;
+    `bits_per_second` is for encoders that know no constant quality.
+    """
+
+    codec: str
+    width: int
+    height: int
+    rate: Fraction
+    pixel_format: str
+    full_range: bool
+    gop_seconds: float
+    quality: int
+    bits_per_second: int
+
+    @classmethod
+    def for_stream(
+        cls, description: StreamDescription, recording: RecordingSettings
+    ) -> EncodeRequest:
+        """What this camera and these settings ask of an encoder."""
+        return cls(
+            codec=description.codec,
+            width=description.width,
+            height=description.height,
+            rate=description.rate,
+            pixel_format=description.pixel_format,
+            full_range=description.full_range,
+            gop_seconds=recording.gop_seconds,
+            quality=recording.quality,
+            bits_per_second=round(recording.megabits_per_second * 1_000_000),
+        )
+
+    @property
+    def stream(self) -> StreamDescription:
+        """What the camera gives, without a header of its own."""
+        return StreamDescription(
+            codec=self.codec,
+            width=self.width,
+            height=self.height,
+            rate=self.rate,
+            pixel_format=self.pixel_format,
+            full_range=self.full_range,
+        )
+
+    @property
+    def rate_needed(self) -> float:
+        """Pictures a second an encoder must hold to be fast enough."""
+        return float(self.rate) * HEADROOM
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderVariant:
+    """One set of options of an encoder, by FFmpeg's names.
+
+    `{quality}`, `{lambda}` and `{bits}` in a value are filled in from the request.
+    """
+
+    name: str
+    options: tuple[tuple[str, str], ...]
+
+    def options_for(self, request: EncodeRequest) -> dict[str, str]:
+        values = {
+            "quality": request.quality,
+            "lambda": request.quality * _LAMBDA_PER_QUANTISER,
+            "bits": request.bits_per_second,
+        }
+        return {name: value.format(**values) for name, value in self.options}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderKind:
+    """An encoder of FFmpeg and what must be known to use it; `variants` best first.
+
+    `keeps_full_range` is False where nothing tells players about full range, so pictures
+    are brought to limited range; `header_packet` where the first packet holds no picture.
+    `largest` is the biggest picture (width, height), None if only the probe can tell.
+    """
+
+    name: str
+    hardware: str
+    pixel_format: str
+    variants: tuple[EncoderVariant, ...]
+    remedy: str
+    keeps_full_range: bool = True
+    header_packet: bool = False
+    largest: tuple[int, int] | None = None
+
+    def only(self, variant_name: str) -> EncoderKind:
+        """This kind with that one variant. Raises KeyError if there is none."""
+        by_name = {variant.name: variant for variant in self.variants}
+        return replace(self, variants=(by_name[variant_name],))
+
+
+KINDS = (
+    EncoderKind(
+        name="h264_qsv",
+        hardware="Intel Quick Sync",
+        pixel_format="nv12",
+        variants=(
+            EncoderVariant(
+                "icq",
+                (
+                    ("preset", "veryfast"),
+                    ("global_quality", "{quality}"),
+                    ("forced_idr", "1"),
+                ),
+            ),
+            EncoderVariant(
+                "vbr",
+                (
+                    ("preset", "veryfast"),
+                    ("b", "{bits}"),
+                    ("maxrate", "{bits}"),
+                    ("forced_idr", "1"),
+                ),
+            ),
+            # Some low-power chips offer constant quantisers only (intel/media-driver#1306).
+            EncoderVariant(
+                "cqp",
+                (
+                    ("preset", "veryfast"),
+                    ("flags", "+qscale"),
+                    ("global_quality", "{lambda}"),
+                    ("forced_idr", "1"),
+                ),
+            ),
+        ),
+        remedy="Install libmfx-gen1.2 and intel-media-va-driver (Intel of 2020 and later) "
+        "and add the user of recorderd to the group 'render'",
+    ),
+    EncoderKind(
+        name="h264_nvenc",
+        hardware="NVIDIA NVENC",
+        pixel_format="nv12",
+        variants=(
+            EncoderVariant(
+                "vbr",
+                (
+                    ("preset", "p4"),
+                    ("rc", "vbr"),
+                    ("cq", "{quality}"),
+                    ("b", "0"),
+                    ("forced-idr", "1"),
+                    ("no-scenecut", "1"),
+                ),
+            ),
+            EncoderVariant(
+                "constqp",
+                (
+                    ("preset", "p1"),
+                    ("rc", "constqp"),
+                    ("qp", "{quality}"),
+                    ("forced-idr", "1"),
+                ),
+            ),
+        ),
+        remedy="Install NVIDIA's own driver with its package libnvidia-encode1, then restart",
+    ),
+    EncoderKind(
+        name="h264_amf",
+        hardware="AMD AMF",
+        pixel_format="nv12",
+        variants=(
+            EncoderVariant(
+                "cqp",
+                (
+                    ("usage", "transcoding"),
+                    ("quality", "speed"),
+                    ("rc", "cqp"),
+                    ("qp_i", "{quality}"),
+                    ("qp_p", "{quality}"),
+                    ("forced_idr", "1"),
+                ),
+            ),
+            EncoderVariant(
+                "vbr",
+                (
+                    ("usage", "transcoding"),
+                    ("quality", "speed"),
+                    ("rc", "vbr_peak"),
+                    ("b", "{bits}"),
+                    ("maxrate", "{bits}"),
+                    ("forced_idr", "1"),
+                ),
+            ),
+        ),
+        remedy="Install AMD's AMF runtime (libamfrt64) and add the user of recorderd to the "
+        "group 'render'",
+    ),
+    EncoderKind(
+        name="h264_v4l2m2m",
+        hardware="the encoder of a Raspberry Pi 4 or a similar board",
+        pixel_format="yuv420p",
+        variants=(EncoderVariant("bitrate", (("b", "{bits}"),)),),
+        remedy="Let the camera give pictures of at most 1920x1080 and add the user of recorderd "
+        "to the group 'video'",
+        keeps_full_range=False,
+        header_packet=True,
+        largest=(2032, 1920),
+    ),
+    EncoderKind(
+        name="libx264",
+        hardware="the processor",
+        pixel_format="yuv420p",
+        variants=(
+            EncoderVariant(
+                "superfast",
+                (("preset", "superfast"), ("crf", "{quality}"), ("sc_threshold", "0")),
+            ),
+            EncoderVariant(
+                "ultrafast",
+                (("preset", "ultrafast"), ("crf", "{quality}"), ("sc_threshold", "0")),
+            ),
+        ),
+        remedy="Ask the camera for a picture with even width and height",
+    ),
+)
+"""All kinds, the most preferred first."""
+
+
+def kind_named(name: str) -> EncoderKind:
+    """The kind of that name. Raises DeviceError if there is none."""
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    raise DeviceError(
+        f"There is no encoder called {name!r}",
+        "Set recording.encoder to auto or one of " + ", ".join(kind.name for kind in KINDS),
+    )

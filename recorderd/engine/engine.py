@@ -1,0 +1,253 @@
+"""The engine: wires camera, scan feed and recordings, and obeys the station."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+
+import av
+import structlog
+
+from recorderd import logs
+from recorderd.core.events import FaultCleared, FaultRaised
+from recorderd.core.model import Fault, RecordingId, nanoseconds
+from recorderd.engine import mode, probe, verify
+from recorderd.engine.capture import Capture
+from recorderd.engine.encoder_kinds import EncodeRequest
+from recorderd.engine.messages import (
+    Command,
+    Heartbeat,
+    Hello,
+    Leave,
+    NothingLeft,
+    Salvage,
+    Start,
+    Stop,
+    StreamOpened,
+    Verified,
+    Verify,
+)
+from recorderd.engine.outbox import Outbox
+from recorderd.engine.packet_buffer import PacketBuffer
+from recorderd.engine.packets import StreamDescription
+from recorderd.engine.recording import Recording
+from recorderd.engine.salvage import salvage
+from recorderd.engine.scan_feed import ScanFeed
+from recorderd.engine.scanner import Scanner
+from recorderd.engine.session import Session
+from recorderd.engine.sources import make_source
+from recorderd.errors import StorageError
+
+HEARTBEAT_SECONDS = 0.2
+WEDGED_AFTER_SECONDS = 5.0
+EXIT_WEDGED = 3
+"""The camera's driver does not let go of a thread: only a new process helps."""
+
+log = structlog.get_logger("engine")
+
+
+class Engine:
+    """Runs on the process's main thread until told to leave or the station is gone."""
+
+    def __init__(self, connection: Connection, hello: Hello) -> None:
+        settings = hello.settings
+        self._settings = settings
+        self._connection = connection
+        self._outbox = Outbox(connection)
+        self._recordings: dict[RecordingId, Recording] = {}
+        self._demoted: dict[str, str] = {}
+        self._proofs: tuple[probe.EncoderProof, ...] = ()
+        self._session: Session | None = None
+        self._checks = ThreadPoolExecutor(2, thread_name_prefix="check")
+        self._silent = False
+        self._scanner = Scanner(settings.labels, settings.camera.width, settings.camera.height)
+        self._feed = ScanFeed(self._scanner, settings.labels, self._outbox.put)
+        self._capture = Capture(
+            settings.camera,
+            lambda: make_source(settings.camera, hello.started_ns),
+            self._stream_opened,
+            self._outbox.put,
+        )
+
+    def run(self) -> int:
+        """Returns the process's exit code."""
+        self._scanner.start()
+        self._feed.start()
+        self._capture.start()
+        leaving = False
+        while not leaving:
+            try:
+                if self._connection.poll(HEARTBEAT_SECONDS):
+                    leaving = self._obey(self._connection.recv())
+            except (EOFError, OSError):
+                log.warning("the station is gone: closing all recordings")
+                leaving = True
+            self._heartbeat()
+            if self._watch_silence():
+                return self._leave(EXIT_WEDGED)
+        return self._leave(0)
+
+    def _obey(self, command: Command) -> bool:
+        match command:
+            case Start():
+                self._start(command)
+            case Stop(recording_id, at_ns):
+                recording = self._recordings.get(recording_id)
+                if recording is not None:
+                    recording.stop(at_ns)
+            case Salvage():
+                self._checks.submit(self._salvage, command)
+            case Verify():
+                self._checks.submit(self._verify, command)
+            case Leave():
+                return True
+            case Hello():
+                pass
+        return False
+
+    # --- camera
+
+    def _stream_opened(self, description: StreamDescription) -> PacketBuffer:
+        """On the capture thread: choose how to record what this camera delivers."""
+        choice = self._choose(description)
+        recording = self._settings.recording
+        buffer = PacketBuffer(
+            nanoseconds(recording.pre_roll_seconds), recording.buffer_megabytes * 1_000_000
+        )
+        self._session = Session(description, buffer, choice, self._feed.offer)
+        self._feed.watch(self._session)
+        self._announce(self._session)
+        self._silent = False
+        self._outbox.put(FaultCleared(Fault.CAMERA))
+        return buffer
+
+    def _choose(self, description: StreamDescription) -> mode.Choice:
+        settings = self._settings.recording
+        proofs: tuple[probe.EncoderProof, ...] = ()
+        if mode.needs_proofs(settings.mode, description):
+            request = EncodeRequest.for_stream(description, settings)
+            proofs = probe.probe_all(
+                request,
+                self._settings.state_folder / "encoders.json",
+                demoted=self._demoted,
+            )
+        self._proofs = proofs
+        return mode.choose(settings.mode, settings.encoder, description, proofs)
+
+    def _announce(self, session: Session) -> None:
+        description, choice = session.description, session.choice
+        self._outbox.put(
+            StreamOpened(
+                codec=description.codec,
+                width=description.width,
+                height=description.height,
+                rate=float(description.rate),
+                pixel_format=description.pixel_format,
+                mode=choice.mode.value,
+                encoder=choice.encoder.name if choice.encoder else "",
+                reason=choice.reason,
+            )
+        )
+
+    def _demote(self, encoder: str, reason: str) -> None:
+        """On a recording's thread: an encoder failed; choose again among what is proved."""
+        self._demoted[encoder] = reason
+        session = self._session
+        if session is None:
+            return
+        remaining = tuple(proof for proof in self._proofs if proof.name not in self._demoted)
+        session.choice = mode.choose("auto", "auto", session.description, remaining)
+        log.warning("encoder demoted", encoder=encoder, reason=reason, now=session.choice.reason)
+        self._announce(session)
+
+    def _watch_silence(self) -> bool:
+        """Notice a camera that delivers nothing; True if its driver hangs beyond help."""
+        silent_seconds = self._capture.silent_for / 1e9
+        limit = self._settings.camera.silence_seconds
+        if silent_seconds > limit and not self._silent:
+            self._silent = True
+            self._outbox.put(
+                FaultRaised(
+                    Fault.CAMERA,
+                    f"No picture came for {limit:g} seconds. Check the camera's cable and power.",
+                )
+            )
+            self._capture.give_up_on_camera()
+        return silent_seconds > limit + WEDGED_AFTER_SECONDS
+
+    # --- recordings
+
+    def _start(self, command: Start) -> None:
+        session = self._session
+        if session is None or session.buffer.ended:
+            self._outbox.put(NothingLeft(command.recording_id, "the camera was lost meanwhile"))
+            return
+        recording = Recording(
+            command, session, self._settings.recording, self._outbox.put, self._demote
+        )
+        self._recordings[command.recording_id] = recording
+        recording.start()
+        session.release()
+
+    def _salvage(self, command: Salvage) -> None:
+        try:
+            self._outbox.put(salvage(command.recording_id, command.files))
+        except StorageError as error:
+            self._outbox.put(NothingLeft(command.recording_id, str(error)))
+
+    def _verify(self, command: Verify) -> None:
+        problem = verify.problem_of(command.files.video, command.frames, command.duration_ns)
+        self._outbox.put(Verified(command.recording_id, problem))
+
+    def _heartbeat(self) -> None:
+        self._recordings = {key: r for key, r in self._recordings.items() if r.alive}
+        session = self._session
+        self._outbox.put(
+            Heartbeat(
+                sent_ns=time.monotonic_ns(),
+                pictures=self._capture.counters.pictures,
+                damaged=self._capture.counters.damaged,
+                scans=self._feed.scans,
+                scanner_deaths=self._feed.deaths,
+                scan_milliseconds=self._feed.milliseconds,
+                buffer_bytes=session.buffer.bytes if session else 0,
+                recordings=tuple(r.progress for r in self._recordings.values()),
+            )
+        )
+
+    def _leave(self, code: int) -> int:
+        now = time.monotonic_ns()
+        for recording in self._recordings.values():
+            recording.stop(now)
+        for recording in self._recordings.values():
+            recording.join()
+        self._checks.shutdown()
+        self._feed.close(timeout=3)
+        self._scanner.close()
+        stuck = not self._capture.close(timeout=2)
+        self._outbox.close(timeout=2)
+        if stuck:
+            os._exit(code)
+        return code
+
+
+def _crash(arguments: threading.ExceptHookArgs) -> None:
+    """A bug in one thread must not leave a half-living engine: the station starts a new one."""
+    log.critical(
+        "bug: a thread crashed",
+        thread=arguments.thread.name if arguments.thread else "",
+        exc_info=(arguments.exc_type, arguments.exc_value, arguments.exc_traceback),
+    )
+    os._exit(70)
+
+
+def run(connection: Connection) -> int:
+    """The engine process's life: wait for Hello, then work until told to leave."""
+    hello = connection.recv()
+    logs.set_up(hello.settings.log, "engine")
+    threading.excepthook = _crash
+    av.logging.set_level(av.logging.ERROR)
+    return Engine(connection, hello).run()

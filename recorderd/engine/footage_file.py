@@ -1,0 +1,163 @@
+"""A video file that survives the plug: hybrid fragmented MP4, synced once a second.
+
+While it is written it is a fragmented MP4 that plays up to the last fragment; closing turns it
+into an ordinary, seekable one (FFmpeg's mov muxer, `hybrid_fragmented`, since 7.1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+from recorderd.errors import StorageError
+
+TIME_BASE = Fraction(1, 90_000)
+"""MPEG's own clock: holds 29.97, 30 and variable rates without rounding drift."""
+
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def ticks(length_ns: Nanoseconds) -> int:
+    """Nanoseconds as units of TIME_BASE."""
+    return round(length_ns * 90_000 / NANOSECONDS_PER_SECOND)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Translate what the file system says into a StorageError."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        if error.errno in _DISK_FULL:
+            raise StorageError(
+                f"The disk is full: {path.parent}", "Make room or shorten how long footage is kept"
+            ) from error
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"Cannot write {path}: {reason}", "Check the disk, its cable and the folder's rights"
+        ) from error
+
+
+def is_disk_full(error: StorageError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError | av.FFmpegError) and cause.errno in _DISK_FULL
+
+
+class FootageFile:
+    """One file being written, with a text track of the wall clock. Used by one thread.
+
+    A second thread forces what was written onto the disk every `sync_seconds`; the fragments
+    are half as long, so that a power cut costs no more than that time.
+    """
+
+    def __init__(self, path: Path, tags: Mapping[str, str], sync_seconds: float) -> None:
+        """Raises StorageError; never overwrites a file."""
+        self.path = path
+        with storage_errors(path):
+            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
+            fragment = str(round(sync_seconds / 2 * 1_000_000))
+            self.container: OutputContainer = av.open(
+                str(path),
+                "w",
+                format="mp4",
+                options={
+                    "movflags": "hybrid_fragmented+use_metadata_tags",
+                    "frag_duration": fragment,
+                    "flush_packets": "1",
+                },
+            )
+        self.container.metadata.update(tags)
+        self._clock_track: Stream | None = None
+        self._clock_second: int | None = None
+        self._written = threading.Event()
+        self._closing = threading.Event()
+        self._sync_problem: OSError | None = None
+        self._sync_seconds = sync_seconds
+        self._syncer = threading.Thread(target=self._sync, name=f"sync {path.stem[-12:]}")
+        self._syncer.start()
+
+    def add_clock_track(self) -> None:
+        """Add the wall clock as timed text; call after the video stream was added.
+
+        The track shares the video's time base: with another one FFmpeg 8.1's muxer moves
+        neighbouring video packets (measured).
+        """
+        self._clock_track = self.container.add_mux_stream("mov_text", time_base=TIME_BASE)
+
+    def mux(self, packet: Packet[Any]) -> None:
+        """Write one packet. Raises StorageError, also when syncing failed since the last call."""
+        with storage_errors(self.path):
+            self.container.mux_one(packet)
+            if self._sync_problem is not None:
+                raise self._sync_problem
+        self._written.set()
+
+    def show_clock(self, offset_ns: Nanoseconds, wall_ns: Nanoseconds) -> None:
+        """Write the time of day, once for each second; call before the picture of that time.
+
+        `offset_ns` is the picture's place in the file, `wall_ns` its UTC time since 1970.
+        """
+        second = wall_ns // NANOSECONDS_PER_SECOND
+        if self._clock_track is None or second == self._clock_second:
+            return
+        self._clock_second = second
+        moment = datetime.fromtimestamp(second, UTC)
+        text = moment.strftime("%Y-%m-%d %H:%M:%S UTC").encode()
+        packet = Packet(len(text).to_bytes(2, "big") + text)
+        packet.stream = self._clock_track
+        packet.time_base = TIME_BASE
+        packet.pts = packet.dts = ticks(offset_ns)
+        packet.duration = 90_000
+        packet.is_keyframe = True
+        self.mux(packet)
+
+    def close(self) -> int:
+        """Finish the file and force it onto the disk; returns its size in bytes.
+
+        Raises StorageError; the file then stays as it is, playable up to the last fragment.
+        """
+        try:
+            with storage_errors(self.path):
+                self.container.close()
+                self._stop_syncing()
+                os.fdatasync(self._descriptor)
+                return os.fstat(self._descriptor).st_size
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the file without finishing it; safe after any error and after `close`."""
+        self._stop_syncing()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _stop_syncing(self) -> None:
+        self._closing.set()
+        self._written.set()
+        self._syncer.join()
+
+    def _sync(self) -> None:
+        while not self._closing.wait(self._sync_seconds):
+            if not self._written.is_set():
+                continue
+            self._written.clear()
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError as error:
+                self._sync_problem = error
+                return

@@ -1,0 +1,163 @@
+"""What station and engine say to each other, as plain data over one connection.
+
+The engine also sends the station's own events (`core.events`): FrameScanned, FaultRaised and
+FaultCleared for the camera and the scanner, RecordingInterrupted, RecordingFailed, SourceEnded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from recorderd.core.events import (
+    FaultCleared,
+    FaultRaised,
+    FrameScanned,
+    RecordingFailed,
+    RecordingInterrupted,
+    SourceEnded,
+)
+from recorderd.core.model import Nanoseconds, RecordingId
+from recorderd.settings import Settings
+from recorderd.store.footage import RecordingFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message to a new engine: what it needs to know. `started_ns` is the station's
+    own start, so that a simulated bench goes on where it would be by now."""
+
+    settings: Settings
+    started_ns: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Write pictures captured from `from_ns` on into `files.incoming_video`."""
+
+    recording_id: RecordingId
+    files: RecordingFiles
+    tags: dict[str, str]
+    from_ns: Nanoseconds
+    label_sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The last picture is the last one captured before `at_ns`; then close and publish."""
+
+    recording_id: RecordingId
+    at_ns: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Salvage:
+    """Make the best of what a crash left of this recording, and publish it."""
+
+    recording_id: RecordingId
+    files: RecordingFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Open the published file again and check it against what is known."""
+
+    recording_id: RecordingId
+    files: RecordingFiles
+    frames: int
+    duration_ns: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Close everything and end."""
+
+
+Command: TypeAlias = Hello | Start | Stop | Salvage | Verify | Leave
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingProgress:
+    """`written_ns` is the capture time of the newest picture that is in the file."""
+
+    recording_id: RecordingId
+    frames: int
+    dropped: int
+    written_ns: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Sent several times a second; its absence means that the engine hangs."""
+
+    sent_ns: Nanoseconds
+    pictures: int
+    damaged: int
+    scans: int
+    scanner_deaths: int
+    scan_milliseconds: float
+    buffer_bytes: int
+    recordings: tuple[RecordingProgress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The camera delivers, and this is how recordings are made from it."""
+
+    codec: str
+    width: int
+    height: int
+    rate: float
+    pixel_format: str
+    mode: str
+    encoder: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The file is closed, synced, in its final place, and both folders are synced."""
+
+    recording_id: RecordingId
+    bytes: int
+    frames: int
+    dropped: int
+    first_ns: Nanoseconds
+    duration_ns: Nanoseconds
+    codec: str
+    encoder: str
+    mode: str
+    width: int
+    height: int
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The published file was opened and checked; `problem` is None if all is well."""
+
+    recording_id: RecordingId
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NothingLeft:
+    """A crash left no picture of this recording that could be saved."""
+
+    recording_id: RecordingId
+    problem: str
+
+
+Report: TypeAlias = (
+    Heartbeat
+    | StreamOpened
+    | Captured
+    | Verified
+    | NothingLeft
+    | FrameScanned
+    | FaultRaised
+    | FaultCleared
+    | RecordingInterrupted
+    | RecordingFailed
+    | SourceEnded
+)

@@ -1,0 +1,260 @@
+"""The child that tries one kind of encoder: `python -m recorderd.engine.probe_process`.
+
+Reads a job (JSON, see `probe`) from standard input, encodes camera-like pictures of the
+real size just as the recorder does, decodes them back and compares. Writes one JSON line
+for each variant tried, so that what was found out before a native crash is not lost.
+Ends by itself should the engine be gone and the driver hang.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+
+from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
+from recorderd.engine.encoders import VideoEncoder, library_words
+from recorderd.engine.footage_file import TIME_BASE
+from recorderd.engine.pipelines import decoder_for
+from recorderd.engine.probe import EncoderProof, proof_document, request_from
+from recorderd.errors import DeviceError
+
+_SCENES = 6
+_FEWEST_FRAMES, _MOST_FRAMES = 12, 60
+_STEADY_SECONDS = 0.7
+_GAP_AFTER = 6
+"""A pause of one GOP follows so many pictures: it must be kept and end in a keyframe."""
+
+_PATCHES = ((235, 235, 235), (20, 20, 20), (200, 40, 40), (40, 160, 60), (40, 60, 180))
+_PATCH_TOLERANCE = 12
+"""Of 255. Compression moves a patch by 1 to 4, a wrong range or matrix by 16 or more."""
+
+_BT_709_MATRIX, _UNSPECIFIED_MATRIX = 1, 2
+_SOURCE_ENCODERS = {"h264": "libx264", "hevc": "libx265"}
+
+
+def main() -> int:
+    """Do the job on standard input; the results go to standard output."""
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # some drivers greet on standard output
+    job = json.load(sys.stdin)
+    signal.alarm(int(job["time_limit"]) + 2)
+    request = request_from(job["request"])
+    kind = kind_named(job["kind"])
+    pictures = camera_pictures(request)
+    for variant in kind.variants:
+        proof = prove(kind.only(variant.name), request, pictures)
+        print(json.dumps(proof_document(proof)), file=results, flush=True)
+        if proof.proved and proof.frames_per_second >= request.rate_needed:
+            break
+    return 0
+
+
+def prove(kind: EncoderKind, request: EncodeRequest, pictures: Sequence[bytes]) -> EncoderProof:
+    """Encode with the first variant, decode back and compare. Failures are told, not raised.
+
+    `pictures` are what the camera would send, from `camera_pictures`.
+    """
+    variant = kind.variants[0].name
+
+    def failed(why_not: str, opened: bool = True) -> EncoderProof:
+        return EncoderProof(kind.name, variant, opened, False, 0.0, why_not)
+
+    file = io.BytesIO()
+    # The recorder's flags: what the muxer makes of the packets is part of the proof.
+    container = av.open(file, "w", format="mp4", options={"movflags": "hybrid_fragmented"})
+    try:
+        encoder = VideoEncoder(container, kind, request)
+    except DeviceError as error:
+        return failed(f"{error.problem}. {error.remedy}", opened=False)
+    try:
+        given, speed = _encode(container, encoder, request, pictures)
+        container.close()
+        wrong = what_is_wrong(file, given)
+    except DeviceError as error:
+        return failed(error.problem)
+    except (FFmpegError, ValueError) as error:
+        return failed(f"what it makes cannot be used: {library_words(error)}")
+    if wrong is not None:
+        return failed(wrong)
+    return EncoderProof(kind.name, variant, True, True, round(speed, 1), "")
+
+
+def _encode(
+    container: OutputContainer,
+    encoder: VideoEncoder,
+    request: EncodeRequest,
+    pictures: Sequence[bytes],
+) -> tuple[list[int], float]:
+    """Decode, convert and encode as for a recording; returns the PTS given and the speed.
+
+    The speed is taken between the first packet out and the last picture in: at both
+    moments the encoder has equally many pictures in hand, and its start does not count.
+    """
+    decoder = decoder_for(request.stream)
+    given: list[int] = []
+    steady_from: tuple[int, float] | None = None
+    started = time.perf_counter()
+    to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
+    frames = (frame for data in to_and_fro for frame in decoder.decode(av.Packet(data)))
+    for pts, frame in zip(_uneven_pts(request), frames, strict=False):
+        packets = encoder.encode(frame, pts)
+        container.mux(packets)
+        given.append(pts)
+        if packets and steady_from is None:
+            steady_from = len(given), time.perf_counter()
+        if (
+            steady_from is not None
+            and len(given) >= _FEWEST_FRAMES
+            and time.perf_counter() - steady_from[1] > _STEADY_SECONDS
+        ):
+            break
+    last_in = time.perf_counter()
+    container.mux(encoder.flush())
+    if steady_from is None or steady_from[0] == len(given):
+        return given, len(given) / (time.perf_counter() - started)
+    return given, (len(given) - steady_from[0]) / (last_in - steady_from[1])
+
+
+def what_is_wrong(file: io.BytesIO, given: Sequence[int]) -> str | None:
+    """Decode a finished file and say how it differs from what was given, None if it does not."""
+    file.seek(0)
+    found: list[int] = []
+    keyframes: set[int] = set()
+    colours: list[str] = []
+    with av.open(file, "r") as container:
+        stream = container.streams.video[0]
+        for frame in container.decode(stream):
+            if frame.pts is None or frame.time_base is None:
+                return "its pictures have lost their time"
+            pts = round(frame.pts * frame.time_base / TIME_BASE)
+            found.append(pts)
+            if frame.key_frame:
+                keyframes.add(pts)
+            if pts in (given[0], given[-1]):
+                colours += wrong_colours(frame)
+    if len(found) != len(given):
+        return f"{len(given)} pictures were given and {len(found)} came back"
+    if found != list(given):
+        return "pictures came back at other times than they were given"
+    if given[0] not in keyframes:
+        return "the first picture is no keyframe"
+    if given[_GAP_AFTER] not in keyframes:
+        return "no keyframe was made when one was asked for"
+    return colours[0] if colours else None
+
+
+def wrong_colours(frame: VideoFrame) -> list[str]:
+    """How the patches look to a player that believes the tags, where that is wrong."""
+    matrix = frame.colorspace
+    if matrix == _UNSPECIFIED_MATRIX:
+        # What players assume of an untagged picture (as Chromium and Firefox do).
+        matrix = _BT_709_MATRIX if frame.height >= 720 else Colorspace.ITU601
+    picture = frame.to_ndarray(
+        format="rgb24",
+        src_colorspace=Colorspace.ITU709 if matrix == _BT_709_MATRIX else Colorspace.ITU601,
+        src_color_range=(
+            ColorRange.JPEG if frame.color_range == ColorRange.JPEG else ColorRange.MPEG
+        ),
+    )
+    wrong = []
+    for (rows, columns), expected in zip(_patch_places(*picture.shape[:2]), _PATCHES, strict=True):
+        patch = picture[rows, columns]
+        margin = patch.shape[0] // 4
+        seen = patch[margin:-margin, margin:-margin].reshape(-1, 3).mean(axis=0)
+        if np.abs(seen - expected).max() > _PATCH_TOLERANCE:
+            shown = tuple(int(level) for level in seen.round())
+            wrong.append(f"its colours are wrong: {expected} became {shown}")
+    return wrong
+
+
+def camera_pictures(request: EncodeRequest) -> list[bytes]:
+    """A few pictures as this camera would send them, each of which can be decoded alone."""
+    context = av.CodecContext.create(_SOURCE_ENCODERS.get(request.codec, request.codec), "w")
+    assert isinstance(context, VideoCodecContext)  # noqa: S101 - for the type checker
+    known = [known.name for known in context.codec.video_formats or ()]
+    wanted = request.pixel_format
+    context.pix_fmt = wanted if wanted in known or not known else known[0]
+    context.width, context.height = request.width, request.height
+    context.time_base = TIME_BASE
+    context.color_range = ColorRange.JPEG if request.full_range else ColorRange.MPEG
+    context.gop_size = 1
+    context.max_b_frames = 0
+    if request.codec == "mjpeg":
+        # About the 100 to 300 Mbit/s of a USB camera at 3840x2160, 30 pictures a second.
+        context.options = {"flags": "+qscale", "global_quality": str(118 * 5)}
+    packets = []
+    for number, picture in enumerate(_scenes(request.width, request.height)):
+        frame = VideoFrame.from_ndarray(picture, "rgb24").reformat(
+            format=context.pix_fmt,
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=context.color_range,
+        )
+        frame.pts = number * round(1 / (request.rate * TIME_BASE))
+        frame.time_base = TIME_BASE
+        packets += [bytes(packet) for packet in context.encode(frame)]
+    return packets + [bytes(packet) for packet in context.encode(None)]
+
+
+def _uneven_pts(request: EncodeRequest) -> Iterator[int]:
+    """Times as a camera gives them: never quite regular, and once with a pause."""
+    between = Fraction(1) / (request.rate * TIME_BASE)
+    pause = round(request.gop_seconds / TIME_BASE)
+    for number in range(_MOST_FRAMES):
+        late = between * (number * 7 % 5) / 20
+        yield round(number * between + late) + (pause if number >= _GAP_AFTER else 0)
+
+
+def _scenes(width: int, height: int) -> Iterator[NDArray[np.uint8]]:
+    """A busy bench: fine and coarse detail, a large thing that moves, noise, colour patches.
+
+    Yields RGB of shape (height, width, 3).
+    """
+    margin = 64
+    random = np.random.default_rng(7)
+    tall, wide = height + margin, width + margin
+    ground = np.full((tall, wide, 3), 128, np.int16)
+    for cell, strength, channels in ((4, 10, 1), (12, 25, 1), (48, 45, 3)):
+        coarse = random.integers(
+            -strength, strength, (tall // cell + 1, wide // cell + 1, channels), np.int16
+        )
+        ground += coarse.repeat(cell, axis=0).repeat(cell, axis=1)[:tall, :wide]
+    bench = ground.clip(0, 255).astype(np.uint8)
+    noise = random.integers(0, 4, (tall, wide, 1), np.uint8)
+    for number in range(_SCENES):
+        picture = bench[:height, :width].copy()
+        top, left = height // 3, width // 8 + number * width // 200
+        thing = bench[margin : margin + height // 2, margin : margin + width // 3]
+        picture[top : top + thing.shape[0], left : left + thing.shape[1]] = thing
+        shift = number * 9 % margin
+        picture ^= noise[shift : shift + height, shift : shift + width]
+        for (rows, columns), colour in zip(_patch_places(height, width), _PATCHES, strict=True):
+            picture[rows, columns] = colour
+        yield picture
+
+
+def _patch_places(height: int, width: int) -> list[tuple[slice, slice]]:
+    side = min(height // 4, width // (len(_PATCHES) + 1))
+    return [
+        (slice(0, side), slice(number * side, (number + 1) * side))
+        for number in range(len(_PATCHES))
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

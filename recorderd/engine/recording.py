@@ -1,0 +1,286 @@
+"""One recording, on its own thread: read the buffer, write the file, close, publish."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from recorderd.core.events import RecordingInterrupted
+from recorderd.core.model import Mode, Nanoseconds, StopReason, nanoseconds
+from recorderd.engine.encoder_kinds import EncodeRequest
+from recorderd.engine.footage_file import FootageFile, is_disk_full, storage_errors
+from recorderd.engine.messages import Captured, NothingLeft, RecordingProgress, Report, Start
+from recorderd.engine.packets import Packet
+from recorderd.engine.pipelines import (
+    CopyPipeline,
+    EncodePipeline,
+    MakeEncoder,
+    Pipeline,
+    make_video_encoder,
+)
+from recorderd.engine.salvage import salvage
+from recorderd.engine.session import Session
+from recorderd.engine.stills import jpeg_of
+from recorderd.errors import DeviceError, StorageError
+from recorderd.settings import RecordingSettings
+from recorderd.store.footage import publish
+
+_WAIT_SECONDS = 0.2
+_LATE_PICTURE_GRACE = nanoseconds(0.5)
+
+
+class Recording:
+    """Runs from `start()` until it has reported Captured or NothingLeft.
+
+    All that can go wrong ends in a report; nothing is raised. `demote` is called with the
+    encoder's name and the reason when an encoder fails, before that is reported.
+    """
+
+    def __init__(
+        self,
+        command: Start,
+        session: Session,
+        settings: RecordingSettings,
+        report: Callable[[Report], None],
+        demote: Callable[[str, str], None],
+        *,
+        make_encoder: MakeEncoder = make_video_encoder,
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+    ) -> None:
+        self.command = command
+        self._session = session
+        self._choice = session.choice
+        self._settings = settings
+        self._report = report
+        self._demote = demote
+        self._make_encoder = make_encoder
+        self._clock = clock
+        self._stop_at_ns: Nanoseconds | None = None
+        self._pipeline: Pipeline | None = None
+        self._first_ns: Nanoseconds = 0
+        self._interrupted = False
+        self._reader = session.buffer.reader(command.from_ns)
+        self._thread = threading.Thread(
+            target=self._run, name=f"recording {command.recording_id[-12:]}"
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, at_ns: Nanoseconds) -> None:
+        """End with the last picture captured before `at_ns`. Any thread; a second call is void."""
+        if self._stop_at_ns is None:
+            self._stop_at_ns = at_ns
+
+    def join(self, timeout: float | None = None) -> None:
+        self._thread.join(timeout)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def progress(self) -> RecordingProgress:
+        """Any thread; the numbers may be a picture apart."""
+        pipeline = self._pipeline
+        return RecordingProgress(
+            self.command.recording_id,
+            pipeline.frames if pipeline else 0,
+            self._dropped,
+            pipeline.written_ns if pipeline else self.command.from_ns,
+        )
+
+    @property
+    def _dropped(self) -> int:
+        return self._reader.lost + (self._pipeline.undecodable if self._pipeline else 0)
+
+    def _run(self) -> None:
+        try:
+            first = self._first_packet()
+            if first is None:
+                self._nothing("no picture arrived before the recording was stopped")
+                return
+            file = self._open_file(first)
+            if file is not None:
+                self._record(file, first)
+        finally:
+            if not self._interrupted:
+                self._reader.close()
+
+    # --- reading
+
+    def _first_packet(self) -> Packet | None:
+        """The first picture of the file. A copy begins with the keyframe before the moment
+        asked for, an encoded file with the first picture at or after it."""
+        while (packet := self._next_packet()) is not None:
+            if packet.keyframe:
+                return packet
+        return None
+
+    def _next_packet(self) -> Packet | None:
+        """The next picture of this recording; None when it is over."""
+        while True:
+            packet = self._reader.read(_WAIT_SECONDS)
+            if packet is not None:
+                over = self._stop_at_ns is not None and packet.captured_ns >= self._stop_at_ns
+                return None if over else packet
+            if self._reader.finished:
+                return None
+            stop_at_ns = self._stop_at_ns
+            if stop_at_ns is not None and self._clock() > stop_at_ns + _LATE_PICTURE_GRACE:
+                return None
+
+    # --- writing
+
+    def _open_file(self, first: Packet) -> FootageFile | None:
+        encode = self._choice.mode is Mode.ENCODE
+        intra = self._session.description.intra_only
+        skips_to_moment = encode and not intra
+        self._first_ns = (
+            max(first.captured_ns, self.command.from_ns) if skips_to_moment else first.captured_ns
+        )
+        encoder = self._choice.encoder
+        tags = {
+            **self.command.tags,
+            "monotonic_ns": str(self._first_ns),
+            "recorder_mode": self._choice.mode.value,
+            "recorder_encoder": encoder.name if encoder else "",
+        }
+        file: FootageFile | None = None
+        try:
+            file = FootageFile(self.command.files.incoming_video, tags, self._settings.sync_seconds)
+            self._write_still()
+            self._pipeline = self._make_pipeline(file)
+            return file
+        except StorageError as error:
+            if file is not None:
+                file.abandon()
+            self._nothing(str(error))
+        except DeviceError as error:
+            if file is not None:
+                file.abandon()
+            self.command.files.incoming_video.unlink(missing_ok=True)
+            self._encoder_failed(error, self._first_ns)
+            self._nothing(str(error))
+        return None
+
+    def _make_pipeline(self, file: FootageFile) -> Pipeline:
+        description = self._session.description
+        wall_offset_ns = time.time_ns() - time.monotonic_ns()
+        if self._choice.mode is not Mode.ENCODE or self._choice.encoder is None:
+            return CopyPipeline(file, description, self._first_ns, wall_offset_ns)
+        request = EncodeRequest.for_stream(description, self._settings)
+        encoder = self._make_encoder(file.container, self._choice.encoder, request)
+        return EncodePipeline(
+            file, description, encoder, self._first_ns, wall_offset_ns, self._session.tap
+        )
+
+    def _write_still(self) -> None:
+        """The picture in which the label was read. The video matters more: failures are left."""
+        sequence = self.command.label_sequence
+        picture = self._session.stills.take(sequence) if sequence is not None else None
+        if picture is None and sequence is not None:
+            picture = self._session.buffer.get(sequence)
+        if picture is None:
+            return
+        with contextlib.suppress(DeviceError, StorageError, FileExistsError):
+            jpeg = jpeg_of(picture, self._session.description.codec)
+            write_new_file(self.command.files.incoming_still, jpeg)
+
+    def _record(self, file: FootageFile, first: Packet) -> None:
+        pipeline = self._pipeline
+        assert pipeline is not None  # noqa: S101
+        packet: Packet | None = first
+        try:
+            while packet is not None:
+                pipeline.write(packet)
+                packet = self._next_packet()
+            pipeline.finish()
+        except DeviceError as error:
+            self._encoder_failed(error, pipeline.resume_ns)
+        except StorageError as error:
+            self._storage_failed(error, pipeline.resume_ns)
+        try:
+            size = file.close()
+            if not pipeline.frames:
+                self.command.files.incoming_video.unlink()
+                self._nothing("no picture could be decoded")
+                return
+            self._publish()
+        except StorageError as error:
+            self._storage_failed(error, pipeline.resume_ns)
+            self._salvage()
+            return
+        self._report(
+            Captured(
+                recording_id=self.command.recording_id,
+                bytes=size,
+                frames=pipeline.frames,
+                dropped=self._dropped,
+                first_ns=self._first_ns,
+                duration_ns=pipeline.written_ns - self._first_ns,
+                codec="h264" if self._choice.mode is Mode.ENCODE else self._codec,
+                encoder=self._choice.encoder.name if self._choice.encoder else "",
+                mode=self._choice.mode.value,
+                width=self._session.description.width,
+                height=self._session.description.height,
+                recovered=False,
+            )
+        )
+
+    @property
+    def _codec(self) -> str:
+        return self._session.description.codec
+
+    def _publish(self) -> None:
+        files = self.command.files
+        if files.incoming_still.exists():
+            publish(files.incoming_still, files.still)
+        publish(files.incoming_video, files.video)
+
+    # --- failing
+
+    def _encoder_failed(self, error: DeviceError, resume_ns: Nanoseconds) -> None:
+        if self._choice.encoder is not None:
+            self._demote(self._choice.encoder.name, error.problem)
+        self._interrupt(StopReason.ENCODER_FAILED, str(error), resume_ns)
+
+    def _storage_failed(self, error: StorageError, resume_ns: Nanoseconds) -> None:
+        full = is_disk_full(error)
+        reason = StopReason.DISK_FULL if full else StopReason.STORAGE_LOST
+        self._interrupt(reason, str(error), resume_ns)
+
+    def _interrupt(self, reason: StopReason, problem: str, resume_ns: Nanoseconds) -> None:
+        """Report once, and keep the pictures that are not in the file for the next part."""
+        if self._interrupted:
+            return
+        self._interrupted = True
+        self._session.hold(self._session.buffer.reader(resume_ns))
+        self._reader.close()
+        self._report(RecordingInterrupted(self.command.recording_id, reason, problem, resume_ns))
+
+    def _salvage(self) -> None:
+        try:
+            self._report(salvage(self.command.recording_id, self.command.files))
+        except StorageError as error:
+            self._nothing(str(error))
+
+    def _nothing(self, problem: str) -> None:
+        self._report(NothingLeft(self.command.recording_id, problem))
+
+
+def write_new_file(path: Path, content: bytes) -> None:
+    """Write and sync a file that must not exist yet. Raises StorageError."""
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)

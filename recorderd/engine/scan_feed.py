@@ -1,0 +1,239 @@
+"""Feeds pictures to the scanner at a bounded rate, never holding up capture or encoding."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned
+from recorderd.core.model import Fault, Nanoseconds, nanoseconds
+from recorderd.engine.packet_buffer import PacketReader
+from recorderd.engine.packets import Packet
+from recorderd.engine.pipelines import decoder_for
+from recorderd.engine.scanner import Scanner
+from recorderd.engine.session import Session
+from recorderd.errors import DeviceError
+from recorderd.settings import LabelSettings
+
+BUSY_SCANS_PER_SECOND = 15.0
+"""While a code is in view, so that it is confirmed at once and seen to leave."""
+
+BUSY_FOR = nanoseconds(1)
+FRESH = nanoseconds(0.25)
+"""A picture decoded for encoding is scanned only if it is this young: a recording that is
+still catching up with its pre-roll shows the past."""
+
+DEATHS_THAT_ARE_A_FAULT = 5
+
+Luma = NDArray[np.uint8]
+
+
+def luma_of(frame: av.VideoFrame) -> Luma:
+    """The picture's brightness, shape (height, width), without copying where that is possible."""
+    name = frame.format.name
+    if name.startswith(("yuv4", "yuvj4", "nv", "gray")) and not name.endswith(("le", "be")):
+        plane = frame.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        return rows[: frame.height, : frame.width]
+    return frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
+
+
+class ScanFeed:
+    """One thread that picks the newest picture, decodes it if nobody else has, and scans it."""
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        settings: LabelSettings,
+        report: Callable[[FrameScanned | FaultRaised | FaultCleared], None],
+        *,
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+    ) -> None:
+        self.scans = 0
+        self.deaths = 0
+        self.milliseconds = 0.0
+        self._scanner = scanner
+        self._settings = settings
+        self._report = report
+        self._clock = clock
+        self._session: Session | None = None
+        self._offer: tuple[Packet, av.VideoFrame] | None = None
+        self._changed = threading.Condition()
+        self._closing = False
+        self._deaths_in_a_row = 0
+        self._codes_seen_ns: Nanoseconds | None = None
+        self._due_ns: Nanoseconds = 0
+        self._thread = threading.Thread(target=self._run, name="scan feed")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout: float) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
+    def watch(self, session: Session | None) -> None:
+        """Scan this camera session from now on. Any thread."""
+        with self._changed:
+            self._session = session
+            self._offer = None
+            self._changed.notify_all()
+
+    def offer(self, packet: Packet, frame: av.VideoFrame) -> None:
+        """A picture that was decoded anyway; taken if a scan is due. Called by recordings."""
+        if self._clock() < self._due_ns or self._clock() - packet.captured_ns > FRESH:
+            return
+        with self._changed:
+            self._offer = (packet, frame)
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while not self._closing:
+            session = self._session
+            if session is None:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing or self._session is not None)
+                continue
+            pictures = (
+                _NewestPictures(self, session)
+                if session.description.intra_only
+                else _EveryPicture(session)
+            )
+            try:
+                self._watch(session, pictures)
+            except DeviceError as error:
+                self._report(FaultRaised(Fault.SCANNER, str(error)))
+                self.watch(None)
+            finally:
+                pictures.close()
+
+    def _watch(self, session: Session, pictures: _NewestPictures | _EveryPicture) -> None:
+        while not self._closing and self._session is session:
+            wait_ns = self._due_ns - self._clock()
+            if wait_ns > 0:
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: self._closing or self._session is not session, wait_ns / 1e9
+                    )
+                continue
+            picture = pictures.next()
+            if picture is not None:
+                self._scan(session, *picture)
+
+    def _scan(self, session: Session, packet: Packet, frame: av.VideoFrame) -> None:
+        started_ns = self._clock()
+        result = self._scanner.scan(luma_of(frame))
+        self.scans += 1
+        self.milliseconds = result.milliseconds
+        if result.codes:
+            self._codes_seen_ns = started_ns
+            original = packet if session.description.codec == "mjpeg" else frame
+            session.stills.keep(packet.sequence, original)
+        busy = self._codes_seen_ns is not None and started_ns - self._codes_seen_ns < BUSY_FOR
+        rate = BUSY_SCANS_PER_SECOND if busy else self._settings.scans_per_second
+        self._due_ns = started_ns + nanoseconds(1 / max(rate, self._settings.scans_per_second))
+        if result.problem is None:
+            if self._deaths_in_a_row >= DEATHS_THAT_ARE_A_FAULT:
+                self._report(FaultCleared(Fault.SCANNER))
+            self._deaths_in_a_row = 0
+            self._report(FrameScanned(packet.captured_ns, packet.sequence, result.codes))
+            return
+        self.deaths += 1
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row == DEATHS_THAT_ARE_A_FAULT:
+            self._report(FaultRaised(Fault.SCANNER, result.problem))
+
+    def take_offer(self, after: int) -> tuple[Packet, av.VideoFrame] | None:
+        """The picture last offered, if it is newer than `after` and still fresh."""
+        with self._changed:
+            offer, self._offer = self._offer, None
+        if offer is None or offer[0].sequence <= after:
+            return None
+        return offer if self._clock() - offer[0].captured_ns <= FRESH else None
+
+    def wait_for_offer(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or self._offer is not None, seconds)
+
+
+class _NewestPictures:
+    """For cameras whose every picture stands alone: decode only what is scanned.
+
+    While a recording decodes at the camera's pace its pictures are used; decoding one here
+    would cost a fifth of a core for nothing.
+    """
+
+    OFFER_WAIT_SECONDS = 0.1
+
+    def __init__(self, feed: ScanFeed, session: Session) -> None:
+        self._feed = feed
+        self._buffer = session.buffer
+        self._decoder = decoder_for(session.description)
+        self._sequence = 0
+        self._offers_come = False
+
+    def next(self) -> tuple[Packet, av.VideoFrame] | None:
+        if self._offers_come:
+            self._feed.wait_for_offer(self.OFFER_WAIT_SECONDS)
+        offer = self._feed.take_offer(self._sequence)
+        self._offers_come = offer is not None
+        if offer is not None:
+            self._sequence = offer[0].sequence
+            return offer
+        packet = self._buffer.newest_after(self._sequence, 0.1)
+        if packet is None:
+            return None
+        self._sequence = packet.sequence
+        try:
+            frames = self._decoder.decode(av.Packet(packet.data))
+        except av.FFmpegError:
+            return None
+        return (packet, frames[0]) if frames else None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _EveryPicture:
+    """For cameras with inter pictures (H.264): all must be decoded to see the newest one."""
+
+    def __init__(self, session: Session) -> None:
+        self._buffer = session.buffer
+        self._description = session.description
+        self._reader: PacketReader = session.buffer.reader(time.monotonic_ns())
+        self._decoder = decoder_for(session.description)
+        self._packets: dict[int, Packet] = {}
+
+    def next(self) -> tuple[Packet, av.VideoFrame] | None:
+        """The newest decodable picture after reading all that has come."""
+        newest: tuple[Packet, av.VideoFrame] | None = None
+        timeout = 0.1
+        while (packet := self._reader.read(timeout)) is not None:
+            timeout = 0.0
+            compressed = av.Packet(packet.data)
+            compressed.pts = packet.sequence
+            self._packets[packet.sequence] = packet
+            try:
+                frames = self._decoder.decode(compressed)
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                origin = self._packets.get(frame.pts or -1)
+                if origin is not None:
+                    newest = (origin, frame)
+            self._packets = {
+                number: kept
+                for number, kept in self._packets.items()
+                if number > packet.sequence - 32
+            }
+        return newest
+
+    def close(self) -> None:
+        self._reader.close()

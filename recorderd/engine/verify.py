@@ -1,0 +1,47 @@
+"""The check before the green lamp: open the file again and look."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import av
+
+from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+
+
+def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
+    """What is wrong with a finished file, None if nothing is.
+
+    Checks that the index holds `frames` pictures, that the first and the last one decode, and
+    that the length is `duration_ns` (monotonic clock, first to last picture) to within a
+    twentieth of a second.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            if stream.frames != frames:
+                return f"the file holds {stream.frames} pictures, {frames} were written"
+            first = next(container.decode(stream), None)
+            if first is None or first.pts is None or first.time_base is None:
+                return "the first picture does not decode"
+            last = _last_picture(container, stream)
+            if last is None or last.pts is None or last.time_base is None:
+                return "the last picture does not decode"
+            length = float(last.pts * last.time_base - first.pts * first.time_base)
+    except (av.FFmpegError, IndexError) as error:
+        return f"the file cannot be read: {error}"
+    expected = duration_ns / NANOSECONDS_PER_SECOND
+    if abs(length - expected) > 0.05:
+        return f"the file is {length:.3f} s long, the clock says {expected:.3f} s"
+    return None
+
+
+def _last_picture(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> av.VideoFrame | None:
+    """Decode the last group of pictures only: the file may be an hour long."""
+    if stream.duration is not None:
+        container.seek((stream.start_time or 0) + stream.duration, stream=stream, backward=True)
+    newest = deque(container.decode(stream), maxlen=1)
+    return newest[0] if newest else None

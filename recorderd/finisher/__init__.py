@@ -1,0 +1,1 @@
+"""Work on finished recordings in the background; it never holds up the station."""

@@ -1,0 +1,28 @@
+"""The SHA-256 of a finished file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+_CHUNK_BYTES = 4_000_000
+
+
+def fingerprint(path: Path, pause: Callable[[], bool]) -> str | None:
+    """Hash a file (FIPS 180-4), hexadecimal; None if `pause` asked to drop the work.
+
+    `pause` is called between chunks and may wait. What was read is not kept in memory by the
+    kernel: hours of footage would push out what the station needs. Raises OSError.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        offset = 0
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            os.posix_fadvise(file.fileno(), offset, len(chunk), os.POSIX_FADV_DONTNEED)
+            offset += len(chunk)
+            if pause():
+                return None
+    return digest.hexdigest()

@@ -1,0 +1,43 @@
+"""When background work may go on: not while the station needs the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+
+from recorderd.settings import Settings
+
+PLENTY_OF_PROCESSORS = 8
+"""From here on a recording leaves enough over for background work."""
+
+
+class Idleness:
+    """Asks the station's published status; `leaving` is set when the process shall end."""
+
+    def __init__(self, settings: Settings, leaving: threading.Event) -> None:
+        self._settings = settings
+        self._leaving = leaving
+
+    def must_leave(self) -> bool:
+        return self._leaving.is_set()
+
+    def pause_while_recording(self) -> bool:
+        """Wait until nothing is being recorded; True if the work shall be dropped instead."""
+        while not self._leaving.is_set() and self._station_is_busy():
+            self._leaving.wait(0.5)
+        return self._leaving.is_set()
+
+    def catalogue_exists(self) -> bool:
+        """Whether the station has made the catalogue yet: making it is not our part."""
+        url = self._settings.database_url
+        return not url.startswith("sqlite:///") or os.path.exists(url[len("sqlite:///") :])  # noqa: PTH110
+
+    def _station_is_busy(self) -> bool:
+        if (os.cpu_count() or 1) >= PLENTY_OF_PROCESSORS:
+            return False
+        try:
+            document = json.loads(self._settings.status_file.read_text())
+            return bool(document["phase"] != "ready")
+        except (OSError, ValueError, KeyError, TypeError):
+            return False

@@ -1,0 +1,137 @@
+"""`recorderd finish`: looks for finished recordings that still need something, and does it.
+
+What is left to do is read from the catalogue each time, so that every job may be cut short at
+any instant and is simply done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import types
+from collections.abc import Callable
+
+import structlog
+
+from recorderd.errors import CatalogueError, DeviceError, RecorderdError
+from recorderd.finisher.fingerprint import fingerprint
+from recorderd.finisher.idle import Idleness
+from recorderd.finisher.thumbnail import make_thumbnail, thumbnail_path
+from recorderd.finisher.transcode import transcode
+from recorderd.settings import Settings
+from recorderd.store.catalogue import Catalogue
+from recorderd.store.chores import Chores, Finished
+
+LOOK_SECONDS = 2.0
+
+log = structlog.get_logger("finisher")
+
+
+def main(settings: Settings) -> int:
+    """Work until SIGTERM or SIGINT. Returns the exit code."""
+    leaving = threading.Event()
+
+    def leave(_number: int, _frame: types.FrameType | None) -> None:
+        leaving.set()
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    _step_back()
+    finisher = Finisher(settings, leaving)
+    while not leaving.is_set():
+        try:
+            finisher.look()
+        except CatalogueError as error:
+            log.warning("the catalogue cannot be read now", problem=str(error))
+        leaving.wait(LOOK_SECONDS)
+    return 0
+
+
+def _step_back() -> None:
+    """Take only processor time that nobody else wants (sched(7), SCHED_IDLE)."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+class Finisher:
+    """One thread, one job at a time, newest recording first: it is asked for soonest."""
+
+    def __init__(self, settings: Settings, leaving: threading.Event) -> None:
+        self._settings = settings
+        self._idleness = Idleness(settings, leaving)
+        self._given_up: set[tuple[str, str]] = set()
+
+    def look(self) -> None:
+        """Do all that is to be done now. Raises CatalogueError."""
+        if not self._idleness.catalogue_exists():
+            return
+        catalogue = Catalogue.open(self._settings.database_url, self._settings.station.name)
+        try:
+            chores = Chores(catalogue)
+            jobs: list[tuple[str, list[Finished], Callable[[Chores, Finished], None]]] = [
+                ("thumbnail", self._without_thumbnail(chores), self._thumbnail),
+                ("transcode", chores.deferred(), self._transcode),
+                ("fingerprint", chores.without_fingerprint(), self._fingerprint),
+            ]
+            for name, recordings, job in jobs:
+                for recording in recordings:
+                    if self._idleness.must_leave():
+                        return
+                    self._try(name, job, chores, recording)
+        finally:
+            catalogue.close()
+
+    def _try(
+        self,
+        name: str,
+        job: Callable[[Chores, Finished], None],
+        chores: Chores,
+        recording: Finished,
+    ) -> None:
+        """A job that fails for one recording is not tried again before the next start."""
+        if (name, recording.id) in self._given_up:
+            return
+        try:
+            job(chores, recording)
+        except CatalogueError:
+            raise
+        except (RecorderdError, OSError) as error:
+            self._given_up.add((name, recording.id))
+            log.warning(
+                f"{name} failed",
+                order_id=recording.order_id,
+                recording_id=recording.id,
+                problem=str(error),
+            )
+
+    def _without_thumbnail(self, chores: Chores) -> list[Finished]:
+        return [
+            recording
+            for recording in chores.latest()
+            if not thumbnail_path(self._settings.footage_folder / recording.path).exists()
+        ]
+
+    def _thumbnail(self, _chores: Chores, recording: Finished) -> None:
+        make_thumbnail(self._settings.footage_folder / recording.path)
+
+    def _fingerprint(self, chores: Chores, recording: Finished) -> None:
+        path = self._settings.footage_folder / recording.path
+        digest = fingerprint(path, self._idleness.pause_while_recording)
+        if digest is not None:
+            chores.fingerprinted(recording.id, digest)
+
+    def _transcode(self, chores: Chores, recording: Finished) -> None:
+        try:
+            done = transcode(recording, self._settings, self._idleness.pause_while_recording)
+        except DeviceError as error:
+            raise DeviceError(error.problem, "The recording stays as it is and can be downloaded")
+        if done is not None:
+            chores.transcoded(recording.id, done)
+            log.info(
+                "transcoded",
+                order_id=recording.order_id,
+                recording_id=recording.id,
+                megabytes=round(done.bytes / 1e6, 1),
+            )

@@ -1,0 +1,146 @@
+"""Deferred encoding: the camera's MJPEG becomes H.264 once nobody needs the processor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.video.stream import VideoStream
+
+from recorderd.core.model import NANOSECONDS_PER_SECOND
+from recorderd.engine import probe, verify
+from recorderd.engine.encoder_kinds import EncodeRequest, kind_named
+from recorderd.engine.encoders import VideoEncoder
+from recorderd.engine.footage_file import FootageFile, storage_errors
+from recorderd.engine.packets import Packet, StreamDescription
+from recorderd.engine.pipelines import EncodePipeline
+from recorderd.engine.salvage import FileFacts, facts_of
+from recorderd.errors import DeviceError, StorageError
+from recorderd.finisher.fingerprint import fingerprint
+from recorderd.settings import Settings
+from recorderd.store.chores import Finished, Transcoded
+from recorderd.store.footage import sync_folder
+
+_FULL_RANGE = 2
+
+
+def transcode(
+    recording: Finished, settings: Settings, pause: Callable[[], bool]
+) -> Transcoded | None:
+    """Replace a recording's MJPEG by H.264 with the same pictures at the same times.
+
+    The original stays until the new file is complete, checked and on the disk; then one rename
+    replaces it. May be repeated after any interruption. None if `pause` asked to drop the work.
+    Raises DeviceError (no encoder works), StorageError.
+    """
+    path = settings.footage_folder / recording.path
+    before = facts_of(path)
+    if before is None:
+        raise StorageError(f"{path.name} holds no readable picture", "Run 'recorderd fsck'")
+    if before.codec == "mjpeg":
+        half_done = settings.incoming_folder / f"{recording.id}.transcode.mp4"
+        half_done.unlink(missing_ok=True)
+        original = fingerprint(path, pause)
+        if original is None or not _encode(
+            path, half_done, before, original, recording, settings, pause
+        ):
+            half_done.unlink(missing_ok=True)
+            return None
+        with storage_errors(path):
+            os.replace(half_done, path)  # noqa: PTH105
+            sync_folder(path.parent)
+            sync_folder(half_done.parent)
+    after = facts_of(path)
+    if after is None:
+        raise StorageError(f"{path.name} holds no readable picture", "Run 'recorderd fsck'")
+    return Transcoded(
+        bytes=path.stat().st_size,
+        codec=after.codec,
+        encoder=after.tags.get("recorder_encoder", ""),
+        original_sha256=after.tags.get("transcoded_from", ""),
+    )
+
+
+def _encode(
+    path: Path,
+    target: Path,
+    before: FileFacts,
+    original: str,
+    recording: Finished,
+    settings: Settings,
+    pause: Callable[[], bool],
+) -> bool:
+    """Write and check the new file; False if `pause` asked to drop the work."""
+    with av.open(str(path)) as source:
+        stream = source.streams.video[0]
+        description = _description(stream)
+        proof = _best_encoder(description, settings)
+        request = EncodeRequest.for_stream(description, settings.recording)
+        tags = {**before.tags, "recorder_encoder": proof.name, "transcoded_from": original}
+        file = FootageFile(target, tags, settings.recording.sync_seconds)
+        with closing(_Abandon(file)):
+            encoder = VideoEncoder(
+                file.container, kind_named(proof.name).only(proof.variant), request
+            )
+            wall_ns = round(recording.started_at.timestamp() * NANOSECONDS_PER_SECOND)
+            pipeline = EncodePipeline(file, description, encoder, 0, wall_ns, _nobody_looks)
+            for packet in _packets(source, stream):
+                if pause():
+                    return False
+                pipeline.write(packet)
+            pipeline.finish()
+            file.close()
+    problem = verify.problem_of(target, before.frames, before.duration_ns)
+    if problem is not None:
+        target.unlink()
+        raise DeviceError(f"The transcoded file is not right: {problem}", "The original is kept")
+    return True
+
+
+class _Abandon:
+    """Lets go of the half-written file however the work ends."""
+
+    def __init__(self, file: FootageFile) -> None:
+        self._file = file
+
+    def close(self) -> None:
+        self._file.abandon()
+
+
+def _nobody_looks(_packet: Packet, _frame: av.VideoFrame) -> None:
+    """Labels were read while recording."""
+
+
+def _description(stream: VideoStream) -> StreamDescription:
+    context = stream.codec_context
+    pixel_format = context.pix_fmt or "yuvj420p"
+    return StreamDescription(
+        codec=context.codec.canonical_name,
+        width=context.width,
+        height=context.height,
+        rate=stream.average_rate or Fraction(30),
+        pixel_format=pixel_format,
+        full_range="j" in pixel_format or context.color_range == _FULL_RANGE,
+    )
+
+
+def _best_encoder(description: StreamDescription, settings: Settings) -> probe.EncoderProof:
+    """The fastest encoder that proved itself; here it need not hold the camera's rate."""
+    request = EncodeRequest.for_stream(description, settings.recording)
+    proofs = probe.probe_all(request, settings.state_folder / "encoders.json")
+    proved = [proof for proof in proofs if proof.proved]
+    if not proved:
+        raise DeviceError("No encoder works on this machine", "Run 'recorderd doctor --encoders'")
+    return max(proved, key=lambda proof: proof.frames_per_second)
+
+
+def _packets(source: av.container.InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    for sequence, packet in enumerate(source.demux(stream)):
+        if packet.pts is None or not packet.size:
+            continue
+        moment_ns = round(packet.pts * packet.time_base * NANOSECONDS_PER_SECOND)
+        yield Packet(sequence, bytes(packet), moment_ns, moment_ns, keyframe=True)

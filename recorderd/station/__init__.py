@@ -1,0 +1,1 @@
+"""The process that decides: state machine, panel, catalogue writer; it watches the engine."""

@@ -1,0 +1,493 @@
+"""The station: one inbox, one thread that decides, and the hands that carry it out."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+
+import structlog
+
+from recorderd.core.actions import (
+    Action,
+    EndRun,
+    FlagRecording,
+    Note,
+    PlaySignal,
+    ShowSignal,
+    StartRecording,
+    StopRecording,
+    VoidRecording,
+)
+from recorderd.core.events import (
+    Event,
+    FaultCleared,
+    FaultRaised,
+    FrameScanned,
+    PedalChanged,
+    RecordingFailed,
+    RecordingFinished,
+    RecordingInterrupted,
+    RecordingRegistered,
+    ShutdownRequested,
+    TimePassed,
+)
+from recorderd.core.machine import next_deadline, step
+from recorderd.core.model import Fault, Nanoseconds, RecordingId, StopReason, nanoseconds
+from recorderd.core.state import Phase, State
+from recorderd.engine.messages import (
+    Captured,
+    Heartbeat,
+    Hello,
+    NothingLeft,
+    Salvage,
+    Start,
+    Stop,
+    StreamOpened,
+    Verified,
+    Verify,
+)
+from recorderd.errors import CatalogueError
+from recorderd.panel.panel import open_panel
+from recorderd.settings import Settings
+from recorderd.station import clock, status
+from recorderd.station.engine_link import EngineGone, EngineLink, EngineStarted, LinkReport
+from recorderd.station.ledger import Entry, Stage, entry_after_power_cut
+from recorderd.station.rules import rules_of
+from recorderd.station.storage_watch import StorageWatch
+from recorderd.station.watchdog import Watchdog
+from recorderd.store.catalogue import Catalogue, NewRecording, Unfinished
+from recorderd.store.footage import files_for, make_state_folder, stored_path
+from recorderd.store.identity import boot_id, new_recording_id
+from recorderd.store.writer import CatalogueThread
+
+Message: TypeAlias = Event | LinkReport | Callable[[], None]
+"""What lies in the inbox; a callable is a result that some other thread hands back."""
+
+TICK_SECONDS = 0.25
+STATUS_SECONDS = 1.0
+DISK_SILENCE = nanoseconds(5)
+HEARTBEAT_LIMIT = nanoseconds(10)
+WRITING_LIMIT = nanoseconds(10)
+CATALOGUE_DEADLINE_SECONDS = 10.0
+
+_Result = TypeVar("_Result")
+
+log = structlog.get_logger("station")
+
+
+class Station:
+    """Owns the state. Everything below runs on the thread that calls `run`, but `post`."""
+
+    def __init__(self, settings: Settings, *, watchdog: Watchdog | None = None) -> None:
+        self._settings = settings
+        self._inbox: queue.SimpleQueue[tuple[Nanoseconds, Message]] = queue.SimpleQueue()
+        self._state = State(rules=rules_of(settings))
+        self._entries: dict[RecordingId, Entry] = {}
+        self._boot_id = boot_id()
+        self._stream: StreamOpened | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._counters = {"recordings": 0, "failures": 0, "engine_restarts": 0}
+        self._synchronisation = clock.synchronisation()
+        self._seen_texts: dict[str, Nanoseconds] = {}
+        self._published_ns: Nanoseconds = 0
+        self._ended = False
+        self._crashed: Exception | None = None
+        self._watchdog = watchdog or Watchdog()
+        make_state_folder(settings.state_folder)
+        self._panel = open_panel(settings, self.post)
+        self._storage = StorageWatch(settings, self.post, self._footage_adopted)
+        self._catalogue = CatalogueThread(
+            lambda: Catalogue.open(settings.database_url, settings.station.name),
+            self.post,
+            self._crash,
+        )
+        self._link = EngineLink(Hello(settings, time.monotonic_ns()), self.post)
+
+    def post(self, message: Message) -> None:
+        """Put something into the inbox. Any thread; never waits."""
+        self._inbox.put((time.monotonic_ns(), message))
+
+    def run(self) -> None:
+        """Work until everything is closed after a shutdown or the end of a file source.
+
+        Raises what crashed another thread of the station: a bug.
+        """
+        self._submit(_beginnings, self._begin)
+        self._link.start()
+        try:
+            while not self._ended:
+                self._turn()
+        finally:
+            self._close()
+        if self._crashed is not None:
+            raise self._crashed
+
+    def _turn(self) -> None:
+        try:
+            _, message = self._inbox.get(timeout=self._patience())
+        except queue.Empty:
+            message = TimePassed()
+        if callable(message):
+            message()
+        else:
+            self._take(message)
+        if self._crashed is not None:
+            self._ended = True
+        self._look_around()
+
+    def _patience(self) -> float:
+        deadline = next_deadline(self._state)
+        if deadline is None:
+            return TICK_SECONDS
+        return min(TICK_SECONDS, max(0.0, (deadline - time.monotonic_ns()) / 1e9))
+
+    def _take(self, message: Event | LinkReport) -> None:
+        match message:
+            case Heartbeat():
+                self._heartbeat = message
+            case EngineStarted(process_id):
+                log.info("engine started", pid=process_id)
+                self._go_on_with_unfinished()
+            case EngineGone(problem):
+                self._engine_gone(problem)
+            case StreamOpened():
+                self._stream_opened(message)
+            case Captured():
+                self._captured(message)
+            case Verified(recording_id, problem):
+                self._verified(recording_id, problem)
+            case NothingLeft(recording_id, problem):
+                self._nothing_left(recording_id, problem)
+            case FaultRaised(Fault.CAMERA):
+                self._step(message)
+                self._step(FaultCleared(Fault.ENGINE))
+            case _:
+                self._log_input(message)
+                self._step(message)
+
+    # --- deciding
+
+    def _step(self, event: Event) -> None:
+        state = self._state
+        if state.next_id is None:
+            state = replace(state, next_id=new_recording_id())
+        self._state, actions = step(state, event, time.monotonic_ns())
+        for action in actions:
+            self._carry_out(action)
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case StartRecording():
+                self._start(action)
+            case StopRecording(recording_id, at_ns, reason):
+                self._stop(recording_id, at_ns, reason)
+            case FlagRecording(flagged):
+                self._submit(lambda catalogue: catalogue.flag(flagged))
+                self._note("recording flagged", "by the packer", flagged)
+            case VoidRecording(voided):
+                self._submit(lambda catalogue: catalogue.void(voided))
+                self._note("recording declared void", "by the packer", voided)
+            case ShowSignal(signal):
+                self._panel.show(signal)
+                self._note("signal", signal.value)
+            case PlaySignal(signal):
+                self._panel.play(signal)
+                self._note("signal", signal.value)
+            case Note(event, detail, recording_id):
+                self._note(event, detail, recording_id)
+            case EndRun():
+                self._ended = True
+
+    # --- recordings
+
+    def _start(self, action: StartRecording) -> None:
+        now = time.monotonic_ns()
+        started_at = clock.wall_time(now)
+        order = action.order
+        files = files_for(self._settings, action.recording_id, order.order_id, started_at)
+        entry = Entry(action.recording_id, order, action.part, files, started_at, now)
+        self._entries[action.recording_id] = entry
+        tags = {
+            "title": order.order_id,
+            "order_id": order.order_id,
+            "recording_id": action.recording_id,
+            "part": str(action.part),
+            "station": self._settings.station.name,
+            "creation_time": started_at.isoformat(),
+        }
+        self._link.send(
+            Start(action.recording_id, files, tags, action.from_ns, action.label_sequence)
+        )
+        new = NewRecording(
+            id=action.recording_id,
+            order=order,
+            part=action.part,
+            continues=action.continues,
+            station=self._settings.station.name,
+            path=stored_path(self._settings, files.video),
+            started_at=started_at,
+            monotonic_ns=now,
+            boot_id=self._boot_id,
+            clock=self._synchronisation,
+        )
+        self._submit(
+            lambda catalogue: catalogue.register(new),
+            lambda take: self._step(RecordingRegistered(new.id, take)),
+        )
+        self._note("recording started", f"part {action.part}", action.recording_id)
+
+    def _stop(self, recording_id: RecordingId, at_ns: Nanoseconds, reason: StopReason) -> None:
+        self._entries[recording_id].stop_reason = reason
+        self._link.send(Stop(recording_id, at_ns))
+        self._note("recording stopped", reason.value, recording_id)
+
+    def _captured(self, captured: Captured) -> None:
+        entry = self._entries.get(captured.recording_id)
+        if entry is None:
+            return
+        if entry.stop_reason is None:  # it ended by itself, before anyone said why
+            self._step(
+                RecordingInterrupted(
+                    entry.recording_id,
+                    StopReason.CAMERA_LOST,
+                    "the pictures ended",
+                    captured.first_ns + captured.duration_ns + 1,
+                )
+            )
+        entry.captured = captured
+        entry.stage = Stage.IN_PLACE
+        facts = entry.file_facts(captured, self._settings)
+        self._submit(
+            lambda catalogue: catalogue.captured(captured.recording_id, facts),
+            lambda _: self._verify(entry, captured),
+        )
+
+    def _verify(self, entry: Entry, captured: Captured) -> None:
+        self._link.send(
+            Verify(entry.recording_id, entry.files, captured.frames, captured.duration_ns)
+        )
+
+    def _verified(self, recording_id: RecordingId, problem: str | None) -> None:
+        if recording_id not in self._entries:
+            return
+        if problem is None:
+            self._submit(
+                lambda catalogue: catalogue.saved(recording_id),
+                lambda _: self._finished(recording_id, RecordingFinished(recording_id)),
+            )
+        else:
+            self._submit(
+                lambda catalogue: catalogue.damaged(recording_id, problem),
+                lambda _: self._finished(recording_id, RecordingFailed(recording_id, problem)),
+            )
+
+    def _nothing_left(self, recording_id: RecordingId, problem: str) -> None:
+        if recording_id in self._entries:
+            self._submit(
+                lambda catalogue: catalogue.lost(recording_id, problem),
+                lambda _: self._finished(recording_id, RecordingFailed(recording_id, problem)),
+            )
+
+    def _finished(
+        self, recording_id: RecordingId, event: RecordingFinished | RecordingFailed
+    ) -> None:
+        entry = self._entries.pop(recording_id, None)
+        if entry is None:
+            return
+        if isinstance(event, RecordingFinished):
+            self._counters["recordings"] += 1
+            how = "recovered" if entry.recovered else "saved"
+            self._note(f"recording {how}", str(entry.files.video.name), recording_id, entry)
+        else:
+            self._counters["failures"] += 1
+            self._note("recording failed", event.problem, recording_id, entry)
+        self._step(event)
+
+    # --- engine, catalogue, disk
+
+    def _engine_gone(self, problem: str) -> None:
+        self._counters["engine_restarts"] += 1
+        self._heartbeat = None
+        self._stream = None
+        self._step(
+            FaultRaised(
+                Fault.ENGINE,
+                f"The video engine failed: {problem}. It is started again; "
+                "if this repeats, read the journal and check camera and memory.",
+            )
+        )
+
+    def _stream_opened(self, stream: StreamOpened) -> None:
+        self._stream = stream
+        log.info(
+            "camera opened",
+            picture=f"{stream.width}x{stream.height}",
+            rate=round(stream.rate, 2),
+            codec=stream.codec,
+            mode=stream.mode,
+            encoder=stream.encoder,
+            reason=stream.reason,
+        )
+        self._step(FaultCleared(Fault.ENGINE))
+
+    def _go_on_with_unfinished(self) -> None:
+        """A new engine listens: let it finish what the one before it left."""
+        for entry in self._entries.values():
+            if entry.captured is not None:
+                self._verify(entry, entry.captured)
+            else:
+                entry.stage = Stage.SALVAGING
+                entry.recovered = True
+                self._link.send(Salvage(entry.recording_id, entry.files))
+
+    def _begin(self, beginnings: tuple[str | None, list[Unfinished]]) -> None:
+        """The catalogue is open: the footage folder can be checked, old work finished."""
+        footage_id, unfinished = beginnings
+        self._storage.start(footage_id)
+        for row in unfinished:
+            entry = entry_after_power_cut(row, self._settings)
+            self._entries[row.id] = entry
+            self._note("recording found unfinished", row.state.value, row.id, entry)
+            self._link.send(Salvage(row.id, entry.files))
+
+    def _footage_adopted(self, footage_id: str) -> None:
+        """On the storage watch's thread."""
+        self._submit(lambda catalogue: catalogue.set_footage_id(footage_id))
+
+    def _crash(self, error: Exception) -> None:
+        """On another thread: a bug was met there. The station must not go on."""
+        self._crashed = error
+        self.post(TimePassed())
+
+    def _submit(
+        self,
+        job: Callable[[Catalogue], _Result],
+        done: Callable[[_Result], None] | None = None,
+    ) -> None:
+        """Have the catalogue's thread do this; `done` then runs on the station's own thread."""
+
+        def hand_back(result: _Result) -> None:
+            if done is not None:
+                self.post(lambda: done(result))
+
+        with suppress(CatalogueError):  # too much is queued: that fault is signalled already
+            self._catalogue.submit(job, hand_back)
+
+    # --- looking around
+
+    def _look_around(self) -> None:
+        now = time.monotonic_ns()
+        if self._storage.silent_for > DISK_SILENCE and Fault.STORAGE not in self._state.faults:
+            self._step(
+                FaultRaised(
+                    Fault.STORAGE,
+                    "The footage disk does not answer. Check its cable, or the network share.",
+                )
+            )
+        if not self._state.pending:
+            self._watchdog.ready()
+        if self._really_works(now):
+            self._watchdog.alive()
+        if now - self._published_ns >= nanoseconds(STATUS_SECONDS):
+            self._published_ns = now
+            self._publish(now)
+            self._watch_clock()
+
+    def _really_works(self, now: Nanoseconds) -> bool:
+        """Fresh heartbeats and, while recording, pictures that reach the file."""
+        heartbeat = self._heartbeat
+        if heartbeat is None or now - heartbeat.sent_ns > HEARTBEAT_LIMIT:
+            return False
+        active = self._state.recording
+        if active is None or now - active.part_started_ns < WRITING_LIMIT:
+            return True
+        return any(
+            now - progress.written_ns < WRITING_LIMIT
+            for progress in heartbeat.recordings
+            if progress.recording_id == active.recording_id
+        )
+
+    def _publish(self, now: Nanoseconds) -> None:
+        state = self._state
+        if state.phase is Phase.RECORDING and state.order is not None:
+            started = state.recording.take_started_ns if state.recording else now
+            minutes, seconds = divmod((now - started) // 1_000_000_000, 60)
+            self._watchdog.status(f"recording {state.order.order_id!r}, {minutes:02}:{seconds:02}")
+        else:
+            self._watchdog.status("; ".join(state.faults.values()) or state.phase.value)
+        with suppress(OSError):  # a full /run must not stop the station
+            status.publish(
+                self._settings.status_file,
+                status.document(
+                    self._settings,
+                    state,
+                    now,
+                    self._boot_id,
+                    self._stream,
+                    self._heartbeat,
+                    list(self._entries.values()),
+                    self._counters,
+                ),
+            )
+
+    def _watch_clock(self) -> None:
+        """Rows written before the clock was right are corrected once it is."""
+        before, self._synchronisation = self._synchronisation, clock.synchronisation()
+        if before == clock.UNSYNCHRONISED and self._synchronisation == clock.SYNCHRONISED:
+            offset = clock.wall_minus_monotonic_ns()
+            self._submit(
+                lambda catalogue: catalogue.correct_clock(self._boot_id, offset),
+                lambda rows: self._note("clock synchronised", f"{rows} recordings corrected"),
+            )
+
+    def _log_input(self, event: Event) -> None:
+        if isinstance(event, PedalChanged):
+            self._note("pedal", "down" if event.down else "up")
+        elif isinstance(event, FrameScanned):
+            for code in event.codes:
+                last_ns = self._seen_texts.get(code.text)
+                if last_ns is None or event.captured_ns - last_ns > self._state.rules.labels.rearm:
+                    self._note("label read", f"{code.symbology.value}: {code.text[:300]}")
+                self._seen_texts[code.text] = event.captured_ns
+            if len(self._seen_texts) > 64:
+                self._seen_texts.clear()
+
+    def _note(
+        self,
+        event: str,
+        detail: str,
+        recording_id: RecordingId | None = None,
+        entry: Entry | None = None,
+    ) -> None:
+        """One line in the journal and one in the catalogue's event log."""
+        entry = entry or (self._entries.get(recording_id) if recording_id else None)
+        speak = log.warning if event in ("fault", "recording failed") else log.info
+        fields = {"order_id": entry.order.order_id} if entry else {}
+        if recording_id:
+            fields["recording_id"] = recording_id
+        speak(event, event_name=event, detail=detail, **fields)
+        at: datetime = clock.wall_time(time.monotonic_ns())
+        self._submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
+
+    def _close(self) -> None:
+        self._watchdog.stopping()
+        self._link.close()
+        self._storage.close(timeout=2)
+        undone = self._catalogue.close(CATALOGUE_DEADLINE_SECONDS)
+        if undone:
+            log.error("the catalogue could not be brought up to date", entries=undone)
+        self._panel.close()
+        status.withdraw(self._settings.status_file)
+
+    def shut_down(self) -> None:
+        """Finish what is being recorded, then leave `run`. Any thread, also a signal handler."""
+        self.post(ShutdownRequested())
+
+
+def _beginnings(catalogue: Catalogue) -> tuple[str | None, list[Unfinished]]:
+    return catalogue.footage_id, catalogue.unfinished()

@@ -1,0 +1,103 @@
+"""The live status, published for `recorderd status` and the staff pages."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+from recorderd.core.state import State
+from recorderd.engine.messages import Heartbeat, StreamOpened
+from recorderd.settings import Settings
+from recorderd.station.ledger import Entry
+
+
+def document(
+    settings: Settings,
+    state: State,
+    now: Nanoseconds,
+    boot_id: str,
+    stream: StreamOpened | None,
+    heartbeat: Heartbeat | None,
+    entries: list[Entry],
+    counters: dict[str, int],
+) -> dict[str, Any]:
+    """Everything `status.json` says. `now` is the monotonic time of publication."""
+    active = state.recording
+    progress = {p.recording_id: p for p in heartbeat.recordings} if heartbeat else {}
+    return {
+        "updated_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "monotonic_ns": now,
+        "boot_id": boot_id,
+        "pid": os.getpid(),
+        "station": settings.station.name,
+        "phase": state.phase.value,
+        "order": state.order.order_id if state.order else None,
+        "signal": state.signal.value if state.signal else None,
+        "recording_seconds": (
+            round((now - active.take_started_ns) / NANOSECONDS_PER_SECOND, 1) if active else None
+        ),
+        "faults": {fault.value: text for fault, text in state.faults.items()},
+        "pending": sorted(fault.value for fault in state.pending),
+        "camera": (
+            {
+                "source": settings.camera.source.partition("@")[2] or settings.camera.source,
+                "codec": stream.codec,
+                "width": stream.width,
+                "height": stream.height,
+                "rate": stream.rate,
+                "pixel_format": stream.pixel_format,
+            }
+            if stream
+            else None
+        ),
+        "mode": (
+            {"mode": stream.mode, "encoder": stream.encoder, "reason": stream.reason}
+            if stream
+            else None
+        ),
+        "disk": {"free_bytes": state.free_bytes},
+        "recordings": [
+            {
+                "id": entry.recording_id,
+                "order": entry.order.order_id,
+                "part": entry.part,
+                "stage": entry.stage.value,
+                "frames": found.frames if (found := progress.get(entry.recording_id)) else None,
+                "dropped": found.dropped if found else None,
+            }
+            for entry in entries
+        ],
+        "counters": {
+            **counters,
+            **(
+                {
+                    "pictures": heartbeat.pictures,
+                    "damaged_pictures": heartbeat.damaged,
+                    "scans": heartbeat.scans,
+                    "scanner_deaths": heartbeat.scanner_deaths,
+                    "buffer_bytes": heartbeat.buffer_bytes,
+                }
+                if heartbeat
+                else {}
+            ),
+        },
+    }
+
+
+def publish(path: Path, contents: dict[str, Any]) -> None:
+    """Replace the status file in one step. Raises OSError (the run folder is not there)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half_written = path.with_suffix(".tmp")
+    half_written.write_text(json.dumps(contents, ensure_ascii=True) + "\n")
+    half_written.replace(path)
+
+
+def withdraw(path: Path) -> None:
+    """The station has ended: nobody shall read what it last said."""
+    with suppress(OSError):
+        path.unlink()

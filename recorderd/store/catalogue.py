@@ -1,0 +1,419 @@
+"""Writing the catalogue: one row per recording, from its first moment to its last state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from peewee import Database, IntegrityError, fn
+
+from recorderd.core.model import (
+    Mode,
+    Nanoseconds,
+    Order,
+    RecordingId,
+    RecordingState,
+    StopReason,
+    Symbology,
+)
+from recorderd.errors import InvariantViolationError
+from recorderd.store.database import (
+    CatalogueUnavailableError,
+    open_for_writing,
+    shown,
+    transaction,
+    translated,
+)
+from recorderd.store.schema import (
+    Recording,
+    Tables,
+    microseconds,
+    migrate,
+    search_text,
+    stored_text,
+    tables_of,
+)
+
+SYNCHRONISED: Final = "synchronised"
+UNSYNCHRONISED: Final = "unsynchronised"
+CORRECTED: Final = "corrected"
+"""Whether a row's wall times can be trusted: the clock was set, was not, or was set later."""
+
+_NANOSECONDS_PER_MICROSECOND: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecording:
+    """A recording that begins. `path` is where its video will lie in the footage folder.
+
+    `started_at` (aware) and `monotonic_ns` are the same moment on both clocks. `clock` is
+    "synchronised" or "unsynchronised".
+    """
+
+    id: RecordingId
+    order: Order
+    part: int
+    continues: RecordingId | None
+    station: str
+    path: str
+    started_at: datetime
+    monotonic_ns: Nanoseconds
+    boot_id: str
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedFile:
+    """A closed video in its final place; `path` is relative to the footage folder.
+
+    `started_at` is when its first picture was taken, by the same reading of the clocks as
+    the registration, and `ended_at` lies the file's length later. `dropped` counts pictures
+    that are missing from it. `recovered` is True if it was put together after a crash.
+    """
+
+    path: str
+    bytes: int
+    frames: int
+    dropped: int
+    duration_ms: int
+    started_at: datetime
+    ended_at: datetime
+    codec: str
+    encoder: str
+    mode: Mode
+    width: int
+    height: int
+    stop_reason: StopReason
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A recording that was not brought to its end: RECORDING or CAPTURED."""
+
+    id: RecordingId
+    order: Order
+    take: int
+    part: int
+    continues: RecordingId | None
+    state: RecordingState
+    path: str
+    started_at: datetime
+    monotonic_ns: Nanoseconds
+    boot_id: str
+    recovered: bool
+
+
+class Catalogue:
+    """The catalogue of one station's recordings; every method is one transaction.
+
+    To be used by one thread only. Methods raise CatalogueError when the database fails
+    (CatalogueUnavailableError if trying again may help), and InvariantViolationError when
+    asked for what cannot be true; then nothing was changed. Each may be repeated after a
+    failure that left open whether it was carried out; only `note` then writes twice.
+    """
+
+    def __init__(self, url: str, station: str, database: Database) -> None:
+        self._url = url
+        self._station = station
+        self._database = database
+        self._tables: Tables = tables_of(database)
+
+    @classmethod
+    def open(cls, url: str, station: str, busy_seconds: float = 0.5) -> Catalogue:
+        """Open the database, make it if it is new, and bring its schema up to date.
+
+        Several stations may share a database server; `station` tells them apart. A lock of
+        SQLite is waited for `busy_seconds` in each transaction.
+        """
+        database = open_for_writing(url, busy_seconds)
+        try:
+            with translated(url):
+                migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(url, station, database)
+
+    def close(self) -> None:
+        """Close the database; never raises for the sake of the database."""
+        if not self._database.is_closed():
+            try:
+                with translated(self._url):
+                    self._database.close()
+            except (CatalogueUnavailableError, InvariantViolationError):
+                pass
+
+    @property
+    def tables(self) -> Tables:
+        """The models to build queries with; run them inside `transaction`."""
+        return self._tables
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tables]:
+        """Do everything in the block or nothing of it; for the other rooms of the store."""
+        with translated(self._url), transaction(self._database):
+            yield self._tables
+
+    @property
+    def footage_id(self) -> str | None:
+        """The id of the disk this station's footage lies on; None if it was never set."""
+        with self.transaction() as tables:
+            return self._footage_id(tables)
+
+    def set_footage_id(self, footage_id: str) -> None:
+        """Remember the footage disk, once and for all."""
+        with self.transaction() as tables:
+            known = self._footage_id(tables)
+            if known is None:
+                tables.meta.insert(key=self._footage_key, value=footage_id).execute()
+            elif known != footage_id:
+                raise InvariantViolationError(
+                    f"The catalogue belongs to the footage disk {known}, not {footage_id}"
+                )
+
+    def register(self, new: NewRecording) -> int:
+        """Enter a recording that begins; return its take of the order, counted from 1.
+
+        Part 1 begins a new take; a later part belongs to the take of the one it continues.
+        """
+        _relative(new.path)
+        order = new.order
+        with self.transaction() as tables:
+            recordings = tables.recordings
+            known = recordings.get_or_none(recordings.id == new.id)
+            if known is not None:
+                if (known.order_id, known.part, known.path) != (order.order_id, new.part, new.path):
+                    raise InvariantViolationError(f"Two recordings have the id {new.id}")
+                return int(known.take)
+            take = self._take_of(tables, new)
+            try:
+                recordings.insert(
+                    id=new.id,
+                    order_id=order.order_id,
+                    label_text=order.label_text,
+                    search_text=search_text(*dict.fromkeys((order.order_id, order.label_text))),
+                    symbology=order.symbology.value,
+                    take=take,
+                    part=new.part,
+                    continues=new.continues,
+                    station=new.station,
+                    footage_id=self._footage_id(tables),
+                    state=RecordingState.RECORDING.value,
+                    started_at=new.started_at,
+                    boot_id=new.boot_id,
+                    monotonic_ns=new.monotonic_ns,
+                    clock=new.clock,
+                    path=new.path,
+                ).execute()
+            except IntegrityError as error:
+                raise CatalogueUnavailableError(
+                    f"Another station began take {take} of the same order in {shown(self._url)} "
+                    "at the same moment",
+                    "Nothing need be done: it is tried again",
+                ) from error
+            return take
+
+    def captured(self, recording_id: RecordingId, file: CapturedFile) -> None:
+        """The video is closed, synced and in its final place: RECORDING becomes CAPTURED."""
+        _relative(file.path)
+        columns: dict[str, Any] = {
+            "path": file.path,
+            "bytes": file.bytes,
+            "frames": file.frames,
+            "dropped": file.dropped,
+            "duration_ms": file.duration_ms,
+            "codec": file.codec,
+            "encoder": file.encoder,
+            "mode": file.mode.value,
+            "width": file.width,
+            "height": file.height,
+            "stop_reason": file.stop_reason.value,
+            "recovered": file.recovered,
+        }
+        with self.transaction() as tables:
+            row = self._row(tables, recording_id)
+            if row.clock == CORRECTED:
+                # The file's times are by the clock as it was before it was set.
+                columns["ended_at"] = row.started_at + (file.ended_at - file.started_at)
+            else:
+                earlier = row.started_at - file.started_at
+                columns["started_at"] = file.started_at
+                columns["ended_at"] = file.ended_at
+                columns["monotonic_ns"] = row.monotonic_ns - _nanoseconds(earlier)
+            if row.state == RecordingState.CAPTURED:
+                if any(getattr(row, name) != value for name, value in columns.items()):
+                    raise InvariantViolationError(f"Recording {recording_id} was captured twice")
+                return
+            self._change(tables, row, {RecordingState.RECORDING}, RecordingState.CAPTURED, columns)
+
+    def saved(self, recording_id: RecordingId) -> None:
+        """The video was checked: CAPTURED becomes SAVED, or RECOVERED if it was recovered."""
+        with self.transaction() as tables:
+            row = self._row(tables, recording_id)
+            state = RecordingState.RECOVERED if row.recovered else RecordingState.SAVED
+            self._change(tables, row, {RecordingState.CAPTURED}, state, {})
+
+    def damaged(self, recording_id: RecordingId, problem: str) -> None:
+        """The video is kept but is not what it should be; `problem` says why."""
+        self._fail(recording_id, RecordingState.DAMAGED, problem)
+
+    def lost(self, recording_id: RecordingId, problem: str) -> None:
+        """Nothing of the recording was left to keep; `problem` says why."""
+        self._fail(recording_id, RecordingState.LOST, problem)
+
+    def flag(self, recording_id: RecordingId) -> None:
+        """Mark a recording to be looked at."""
+        with self.transaction() as tables:
+            self._update(tables, self._row(tables, recording_id), {"flagged": True})
+
+    def void(self, recording_id: RecordingId) -> None:
+        """Mark a recording as void; it is kept."""
+        with self.transaction() as tables:
+            self._update(tables, self._row(tables, recording_id), {"void": True})
+
+    def note(self, event: str, detail: str, recording_id: RecordingId | None, at: datetime) -> None:
+        """Write an entry into the event log. `at` is aware."""
+        with self.transaction() as tables:
+            tables.events.insert(
+                at=at, station=self._station, event=event, detail=detail, recording_id=recording_id
+            ).execute()
+
+    def unfinished(self) -> list[Unfinished]:
+        """List the recordings on this station's disk that still need an end, oldest first."""
+        with self.transaction() as tables:
+            recordings = tables.recordings
+            open_states = (RecordingState.RECORDING.value, RecordingState.CAPTURED.value)
+            footage_id = self._footage_id(tables)
+            query = (
+                recordings.select()
+                .where(recordings.state.in_(open_states))
+                .where(
+                    recordings.footage_id.is_null()
+                    if footage_id is None
+                    else recordings.footage_id == footage_id
+                )
+                .order_by(recordings.id)
+            )
+            return [_unfinished(row) for row in query]
+
+    def correct_clock(self, boot_id: str, wall_minus_monotonic_ns: int) -> int:
+        """Put right the wall times of this boot's rows that were made before the clock was set.
+
+        `wall_minus_monotonic_ns` is the offset of the synchronised clock. Returns the number
+        of rows that were corrected.
+        """
+        with self.transaction() as tables:
+            recordings = tables.recordings
+            begun_without_clock = (recordings.boot_id == boot_id) & (
+                recordings.clock == UNSYNCHRONISED
+            )
+            rows = list(recordings.select().where(begun_without_clock))
+            for row in rows:
+                true_start_us = (
+                    row.monotonic_ns + wall_minus_monotonic_ns
+                ) // _NANOSECONDS_PER_MICROSECOND
+                shift_us = true_start_us - microseconds(row.started_at)
+                columns: dict[str, Any] = {"started_at": true_start_us, "clock": CORRECTED}
+                if row.ended_at is not None:
+                    columns["ended_at"] = microseconds(row.ended_at) + shift_us
+                self._update(tables, row, columns)
+            return len(rows)
+
+    @property
+    def _footage_key(self) -> str:
+        return f"footage_id of {self._station}"
+
+    def _footage_id(self, tables: Tables) -> str | None:
+        row = tables.meta.get_or_none(tables.meta.key == self._footage_key)
+        return None if row is None else str(row.value)
+
+    def _take_of(self, tables: Tables, new: NewRecording) -> int:
+        recordings = tables.recordings
+        order_id = new.order.order_id
+        if new.continues is None:
+            if new.part != 1:
+                raise InvariantViolationError(f"Part {new.part} of {new.id} continues nothing")
+            highest = (
+                recordings.select(fn.MAX(recordings.take))
+                .where(recordings.order_id == order_id)
+                .scalar()
+            )
+            return (highest or 0) + 1
+        before = self._row(tables, new.continues)
+        taken = recordings.get_or_none(
+            (recordings.order_id == order_id)
+            & (recordings.take == before.take)
+            & (recordings.part == new.part)
+        )
+        if before.order_id != order_id or new.part <= before.part or taken is not None:
+            raise InvariantViolationError(
+                f"Recording {new.id}, part {new.part}, cannot continue {new.continues}"
+            )
+        return int(before.take)
+
+    def _row(self, tables: Tables, recording_id: RecordingId) -> Recording:
+        row = tables.recordings.get_or_none(tables.recordings.id == recording_id)
+        if row is None:
+            raise InvariantViolationError(f"There is no recording {recording_id} in the catalogue")
+        return row
+
+    def _fail(self, recording_id: RecordingId, state: RecordingState, problem: str) -> None:
+        with self.transaction() as tables:
+            self._change(
+                tables,
+                self._row(tables, recording_id),
+                {RecordingState.RECORDING, RecordingState.CAPTURED},
+                state,
+                {"problem": problem},
+            )
+
+    def _change(
+        self,
+        tables: Tables,
+        row: Recording,
+        allowed: set[RecordingState],
+        state: RecordingState,
+        columns: dict[str, Any],
+    ) -> None:
+        """Bring a row into a state, unless it is there already."""
+        if row.state == state:
+            return
+        if row.state not in allowed:
+            raise InvariantViolationError(
+                f"Recording {row.id} is {row.state} and cannot become {state.value}"
+            )
+        self._update(tables, row, {"state": state.value, **columns})
+
+    def _update(self, tables: Tables, row: Recording, columns: Mapping[str, Any]) -> None:
+        tables.recordings.update(dict(columns)).where(tables.recordings.id == row.id).execute()
+
+
+def _relative(path: str) -> None:
+    parts = PurePosixPath(path).parts
+    if not parts or parts[0] == "/" or ".." in parts or path != stored_text(path):
+        raise InvariantViolationError(f"{path!r} is no path inside the footage folder")
+
+
+def _nanoseconds(length: timedelta) -> Nanoseconds:
+    return length // timedelta(microseconds=1) * _NANOSECONDS_PER_MICROSECOND
+
+
+def _unfinished(row: Recording) -> Unfinished:
+    return Unfinished(
+        id=RecordingId(row.id),
+        order=Order(row.order_id, row.label_text, Symbology(row.symbology)),
+        take=row.take,
+        part=row.part,
+        continues=None if row.continues is None else RecordingId(row.continues),
+        state=RecordingState(row.state),
+        path=row.path,
+        started_at=row.started_at,
+        monotonic_ns=row.monotonic_ns,
+        boot_id=row.boot_id,
+        recovered=row.recovered,
+    )

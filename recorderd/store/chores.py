@@ -1,0 +1,82 @@
+"""What finished recordings still need, and the rows' change when it was done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from recorderd.core.model import Mode, RecordingId, RecordingState
+from recorderd.store.catalogue import Catalogue
+from recorderd.store.schema import Recording
+
+MOST_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A recording that is saved; `path` is relative to the footage folder."""
+
+    id: RecordingId
+    order_id: str
+    path: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoded:
+    """The file that has replaced a deferred recording's; `original_sha256` is what it was."""
+
+    bytes: int
+    codec: str
+    encoder: str
+    original_sha256: str
+
+
+class Chores:
+    """The finisher's view of the catalogue. Each method is one short transaction.
+
+    Raises CatalogueError like the catalogue itself.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def latest(self) -> list[Finished]:
+        """The newest finished recordings."""
+        return self._finished()
+
+    def without_fingerprint(self) -> list[Finished]:
+        """Those whose file has no hash yet; deferred ones get theirs after the transcode."""
+        row = self._catalogue.tables.recordings
+        return self._finished(row.sha256.is_null(), row.mode != Mode.DEFER.value) + self._finished(
+            row.sha256.is_null(), row.transcoded_from.is_null(False)
+        )
+
+    def deferred(self) -> list[Finished]:
+        """Those that were only copied and wait to be encoded."""
+        row = self._catalogue.tables.recordings
+        return self._finished(row.mode == Mode.DEFER.value, row.transcoded_from.is_null())
+
+    def fingerprinted(self, recording_id: RecordingId, sha256: str) -> None:
+        self._catalogue.amend(recording_id, {"sha256": sha256})
+
+    def transcoded(self, recording_id: RecordingId, file: Transcoded) -> None:
+        self._catalogue.amend(
+            recording_id,
+            {
+                "bytes": file.bytes,
+                "codec": file.codec,
+                "encoder": file.encoder,
+                "transcoded_from": file.original_sha256,
+            },
+        )
+
+    def _finished(self, *conditions: object) -> list[Finished]:
+        with self._catalogue.transaction() as tables:
+            row: type[Recording] = tables.recordings
+            states = [RecordingState.SAVED.value, RecordingState.RECOVERED.value]
+            query = row.select().where(row.state.in_(states), *conditions)
+            return [
+                Finished(RecordingId(found.id), found.order_id, found.path, found.started_at)
+                for found in query.order_by(row.started_at.desc()).limit(MOST_AT_ONCE)
+            ]

@@ -1,0 +1,139 @@
+"""Looking things up in the catalogue without being able to change or disturb it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from recorderd.core.model import RecordingId
+from recorderd.errors import CatalogueError
+from recorderd.store.database import open_for_reading, sqlite_path, transaction, translated
+from recorderd.store.schema import (
+    MIGRATIONS,
+    Recording,
+    Tables,
+    refuse_newer,
+    schema_version,
+    search_text,
+    tables_of,
+)
+
+DEFAULT_LIMIT: Final = 50
+_LONGEST_FRAGMENT_BYTES: Final = 20_000
+"""SQLite refuses a LIKE pattern of more than 50,000 bytes, and escaping may double it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRow:
+    """A recording as the catalogue knows it; what is not known yet is None.
+
+    `path` is relative to the footage folder of `station`. Times are UTC. `state`,
+    `stop_reason` and `mode` hold the values of their enumerations, as text, so that rows of
+    later versions can still be shown.
+    """
+
+    id: RecordingId
+    order_id: str
+    label_text: str
+    symbology: str
+    take: int
+    part: int
+    station: str
+    state: str
+    problem: str | None
+    stop_reason: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    clock: str
+    duration_ms: int | None
+    path: str
+    bytes: int | None
+    frames: int | None
+    dropped: int | None
+    codec: str | None
+    encoder: str | None
+    mode: str | None
+    width: int | None
+    height: int | None
+    recovered: bool
+    flagged: bool
+    held: bool
+    void: bool
+
+
+def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
+    """Find recordings whose order id or label text contains `text`, in any case.
+
+    Recordings of exactly this order come first, then the others; newest first in both.
+    Empty text finds the newest of all. At most `limit` rows. Any thread, at any time: the
+    writer neither waits nor notices. Raises CatalogueError.
+    """
+    with _reading(url) as tables:
+        recordings = tables.recordings
+        newest_first = (recordings.started_at.desc(), recordings.id.desc())
+        this_order = recordings.order_id == text
+        exact = recordings.select().where(this_order).order_by(*newest_first).limit(limit)
+        rows = [_row(found) for found in exact]
+        fragment = search_text(text)
+        if len(fragment.encode()) > _LONGEST_FRAGMENT_BYTES:
+            return rows
+        others = (
+            recordings.select()
+            .where(recordings.search_text.contains(fragment) & ~this_order)
+            .order_by(*newest_first)
+            .limit(limit - len(rows))
+        )
+        return rows + [_row(found) for found in others]
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[Tables]:
+    """Open the catalogue for one consistent look."""
+    database = open_for_reading(url)
+    try:
+        with translated(url), transaction(database):
+            found = schema_version(database)
+            refuse_newer(found)
+            if found < len(MIGRATIONS):
+                raise CatalogueError(
+                    f"The catalogue {sqlite_path(url) or ''} is empty or of an older recorderd",
+                    "Start the station once: it brings the catalogue up to date",
+                )
+            yield tables_of(database)
+    finally:
+        database.close()
+
+
+def _row(found: Recording) -> RecordingRow:
+    return RecordingRow(
+        id=RecordingId(found.id),
+        order_id=found.order_id,
+        label_text=found.label_text,
+        symbology=found.symbology,
+        take=found.take,
+        part=found.part,
+        station=found.station,
+        state=found.state,
+        problem=found.problem,
+        stop_reason=found.stop_reason,
+        started_at=found.started_at,
+        ended_at=found.ended_at,
+        clock=found.clock,
+        duration_ms=found.duration_ms,
+        path=found.path,
+        bytes=found.bytes,
+        frames=found.frames,
+        dropped=found.dropped,
+        codec=found.codec,
+        encoder=found.encoder,
+        mode=found.mode,
+        width=found.width,
+        height=found.height,
+        recovered=found.recovered,
+        flagged=found.flagged,
+        held=found.held,
+        void=found.void,
+    )

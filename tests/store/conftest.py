@@ -1,0 +1,45 @@
+"""A station's folders, and a disk small enough to fill."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recorderd.settings import Settings, StationSettings, StorageSettings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        station=StationSettings(
+            state_folder=str(tmp_path / "state"), run_folder=str(tmp_path / "run")
+        )
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB of its own, mounted at the path; needs the right to mount."""
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount_point)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a disk is not allowed here")
+    yield mount_point
+    subprocess.run(["umount", "--lazy", str(mount_point)], check=False)
+
+
+@pytest.fixture
+def disk_settings(tmp_path: Path, small_disk: Path) -> Settings:
+    """A station whose footage goes to the small disk."""
+    return Settings(
+        station=StationSettings(state_folder=str(tmp_path / "state")),
+        storage=StorageSettings(footage_folder=str(small_disk / "footage")),
+    )

@@ -1,0 +1,172 @@
+"""`recorderd status`: from the published document to plain lines and an exit code."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorderd.settings import Settings, StationSettings
+from recorderd.status import NotRunning, in_words, read_status, run_status
+from recorderd.store.identity import boot_id
+
+SECOND = 1_000_000_000
+
+DOCUMENT: dict[str, Any] = {
+    "updated_at": "2026-01-01T08:00:00Z",
+    "monotonic_ns": 100 * SECOND,
+    "boot_id": "this-boot",
+    "pid": 4242,
+    "station": "bench-7",
+    "phase": "recording",
+    "order": "4711",
+    "signal": "recording",
+    "faults": {},
+    "camera": {"codec": "mjpeg", "width": 3840, "height": 2160, "problem": None},
+    "mode": {"mode": "encode", "encoder": "libx264", "reason": "1.6 times the camera's rate"},
+    "disk": {"free_bytes": 123_400_000_000},
+    "recordings": [{"order": "4711", "take": 2, "state": "recording"}],
+    "counters": {"frames": 900, "dropped": 0},
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(station=StationSettings(run_folder=str(tmp_path)))
+
+
+def publish(settings: Settings, **changes: object) -> None:
+    """What a station would have published a moment ago."""
+    now = {"monotonic_ns": time.monotonic_ns(), "boot_id": boot_id()}
+    settings.status_file.write_text(json.dumps(DOCUMENT | now | changes))
+
+
+def read(folder: Path, text: str | bytes, now: float = 100.0) -> dict[str, Any] | NotRunning:
+    file = folder / "status.json"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_status(file, round(now * SECOND), "this-boot")
+
+
+class TestReading:
+    @pytest.mark.parametrize("age", [0.0, 1.0, 5.0])
+    def test_fresh_status_is_believed(self, age: float, tmp_path: Path) -> None:
+        assert read(tmp_path, json.dumps(DOCUMENT), 100 + age) == DOCUMENT
+
+    def test_old_one_is_not(self, tmp_path: Path) -> None:
+        status = read(tmp_path, json.dumps(DOCUMENT), 106)
+        assert isinstance(status, NotRunning)
+        assert status.problem == "its last status is 6 seconds old"
+        assert "journalctl" in status.remedy
+
+    def test_that_of_an_earlier_boot_is_not_however_its_clock_stood(self, tmp_path: Path) -> None:
+        status = read(tmp_path, json.dumps(DOCUMENT | {"boot_id": "earlier"}))
+        assert isinstance(status, NotRunning)
+        assert "before this machine was started" in status.problem
+
+    def test_missing_one_says_how_to_start(self, tmp_path: Path) -> None:
+        status = read_status(tmp_path / "none.json", 0, "this-boot")
+        assert isinstance(status, NotRunning)
+        assert "does not exist" in status.problem
+        assert "systemctl start recorderd" in status.remedy
+
+    def test_one_that_may_not_be_read_says_so(self, tmp_path: Path) -> None:
+        status = read_status(tmp_path, 0, "this-boot")
+        assert isinstance(status, NotRunning)
+        assert "cannot be read (Is a directory)" in status.problem
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{",
+            "[]",
+            "3",
+            '"text"',
+            "{}",
+            '{"monotonic_ns": "1", "boot_id": "this-boot"}',
+            '{"monotonic_ns": null, "boot_id": "this-boot"}',
+            '{"monotonic_ns": 1}',
+            b"\xff\xfe",
+            "[" * 100_000,
+        ],
+    )
+    def test_anything_else_is_refused(self, text: str | bytes, tmp_path: Path) -> None:
+        status = read(tmp_path, text)
+        assert isinstance(status, NotRunning)
+        assert "is not a status of recorderd" in status.problem
+
+
+class TestWords:
+    def test_say_what_matters(self) -> None:
+        assert in_words(DOCUMENT | {"faults": {"camera": "The camera is gone"}}) == [
+            "bench-7: recording 4711",
+            "  signal     recording",
+            "  camera     codec mjpeg, width 3840, height 2160",
+            "  mode       encode libx264",
+            "             1.6 times the camera's rate",
+            "  disk       123.4 GB free",
+            "  recording  order 4711, take 2, state recording",
+            "  counters   frames 900, dropped 0",
+            "  FAULT      camera: The camera is gone",
+        ]
+
+    def test_leave_out_what_is_not_known(self) -> None:
+        assert in_words({"station": "bench-7", "phase": "ready", "order": None}) == [
+            "bench-7: ready"
+        ]
+
+    @pytest.mark.parametrize("junk", [None, 3, "text", [], {}, [[]], {"a": {"b": []}}])
+    def test_survive_any_document(self, junk: object) -> None:
+        assert in_words(dict.fromkeys(DOCUMENT, junk))
+
+    def test_are_safe_for_a_terminal(self) -> None:
+        hostile = "\x1b[2J\nbench-8: ready\u202e"
+        lines = in_words(
+            DOCUMENT
+            | dict.fromkeys(("station", "order", "phase", "signal"), hostile)
+            | {key: {hostile: hostile} for key in ("faults", "camera", "counters")}
+            | {"recordings": [{hostile: hostile}], "mode": {"mode": hostile, "reason": hostile}}
+        )
+        assert all(line.isprintable() for line in lines)
+
+
+class TestCommand:
+    def test_healthy_station_is_0(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        publish(settings)
+        assert run_status(settings, as_json=False) == 0
+        assert capsys.readouterr().out.startswith("bench-7: recording 4711\n")
+
+    def test_fault_is_1(self, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+        publish(settings, faults={"disk-space": "2 GB left"})
+        assert run_status(settings, as_json=False) == 1
+        assert "FAULT      disk-space: 2 GB left" in capsys.readouterr().out
+
+    def test_no_station_is_1_with_a_remedy(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_status(settings, as_json=False) == 1
+        assert "The station is not running: " in (out := capsys.readouterr().out)
+        assert "systemctl start recorderd" in out
+
+    def test_json_is_the_document(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        publish(settings, faults={"camera": "gone"})
+        assert run_status(settings, as_json=True) == 1
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["running"] is True
+        assert printed == json.loads(settings.status_file.read_text()) | {"running": True}
+
+    def test_json_says_when_there_is_none(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_status(settings, as_json=True) == 1
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["running"] is False
+        assert printed["problem"]
+        assert printed["remedy"]
