@@ -124,10 +124,9 @@ def _check_together(
     def must_be_less(section: str, smaller: str, larger: str) -> None:
         low, high = effective.get((section, smaller)), effective.get((section, larger))
         if low and high and low.value >= high.value:  # type: ignore[operator]
-            where = low if low.origin != "default" else high
             problems.append(
                 ConfigProblem(
-                    where.origin,
+                    low.origin,
                     f"{section}.{smaller}",
                     low.shown,
                     f"less than {section}.{larger}, which is {high.shown}",

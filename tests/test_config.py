@@ -297,6 +297,11 @@ class TestRulesOfSeveralKeys:
         assert problem.expected == "a pin other than panel.green_pin's"
         assert problem.origin == str(tmp_path / "recorderd.toml")
 
+    def test_default_pin_is_not_blamed_for_a_clash(self, tmp_path: Path) -> None:
+        (problem,) = problems_of("[panel]\ngreen_pin = 27", tmp_path)
+        assert problem.key == "panel.red_pin"
+        assert problem.origin == str(tmp_path / "recorderd.toml")
+
     def test_three_on_one_pin_are_two_mistakes(self, tmp_path: Path) -> None:
         problems = problems_of("[panel]\nred_pin = 17\nbuzzer_pin = 17", tmp_path)
         assert [problem.key for problem in problems] == ["panel.red_pin", "panel.buzzer_pin"]

@@ -289,6 +289,16 @@ class TestAuto:
         assert [entry["EVENT"] for entry in journal] == ["hello"]
         assert file.read_text() == ""
 
+    def test_connected_stream_without_a_journal_means_the_console(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(logs, "JOURNAL_SOCKET", tmp_path / "none")
+        file = tmp_path / "stderr"
+        with file.open("w") as stream:
+            status = os.fstat(stream.fileno())
+            self.written_to(stream, monkeypatch, f"{status.st_dev}:{status.st_ino}")
+        assert file.read_text().endswith("hello\n")
+
     @pytest.mark.parametrize("journal_stream", [None, "", "1:2", "nonsense"])
     def test_any_other_stream_means_the_console(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -250,4 +251,6 @@ def run(connection: Connection) -> int:
     logs.set_up(hello.settings.log, "engine")
     threading.excepthook = _crash
     av.logging.set_level(av.logging.ERROR)
+    # FFmpeg calls harmless things errors; what matters comes as an exception.
+    logging.getLogger("libav").setLevel(logging.CRITICAL)
     return Engine(connection, hello).run()

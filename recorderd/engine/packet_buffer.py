@@ -14,6 +14,11 @@ from recorderd.core.model import Nanoseconds
 from recorderd.engine.packets import Packet
 
 
+FROM_THE_FIRST = -1
+"""The place of a reader that began before any picture had come: numbers go on from session to
+session, so the first one is not known."""
+
+
 class PacketBuffer:
     """One camera session's pictures. Thread-safe."""
 
@@ -79,7 +84,7 @@ class PacketBuffer:
             if first is not None:
                 start = first.sequence
             else:
-                start = self._packets[-1].sequence + 1 if self._packets else 0
+                start = self._packets[-1].sequence + 1 if self._packets else FROM_THE_FIRST
             reader = PacketReader(self, start)
             self._readers.add(reader)
             return reader
@@ -115,6 +120,8 @@ class PacketBuffer:
             if not self._packets or self._packets[-1].sequence < reader.position:
                 return None
             oldest = self._packets[0].sequence
+            if reader.position == FROM_THE_FIRST:
+                reader.position = oldest
             if reader.position < oldest:
                 reader.lost += oldest - reader.position
                 reader.position = oldest

@@ -157,7 +157,7 @@ class CombinedReader:
         codes = _Codes(luma.shape, self._minimum_code128_length)
         look = _Look(luma, codes, use_zbar, self._second_reader or not use_zbar)
         changed = self._has_changed(look.levels[-1])
-        if not changed and not self._remembered and self._resting():
+        if not self._remembered and self._resting():
             return ()
         self._track(look)
         found_again = len(codes.all) >= len(self._remembered) > 0

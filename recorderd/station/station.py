@@ -466,11 +466,13 @@ class Station:
     ) -> None:
         """One line in the journal and one in the catalogue's event log."""
         entry = entry or (self._entries.get(recording_id) if recording_id else None)
-        speak = log.warning if event in ("fault", "recording failed") else log.info
+        speak = {"fault": log.warning, "recording failed": log.error, "signal": log.debug}.get(
+            event, log.info
+        )
         fields = {"order_id": entry.order.order_id} if entry else {}
         if recording_id:
             fields["recording_id"] = recording_id
-        speak(event, event_name=event, detail=detail, **fields)
+        speak(event, detail=detail, **fields)
         at: datetime = clock.wall_time(time.monotonic_ns())
         self._submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -12,12 +11,10 @@ from typing import Any, Final
 from peewee import Database, IntegrityError, fn
 
 from recorderd.core.model import (
-    Mode,
     Nanoseconds,
     Order,
     RecordingId,
     RecordingState,
-    StopReason,
     Symbology,
 )
 from recorderd.errors import InvariantViolationError
@@ -28,6 +25,12 @@ from recorderd.store.database import (
     transaction,
     translated,
 )
+from recorderd.store.records import CORRECTED as CORRECTED
+from recorderd.store.records import SYNCHRONISED as SYNCHRONISED
+from recorderd.store.records import UNSYNCHRONISED as UNSYNCHRONISED
+from recorderd.store.records import CapturedFile as CapturedFile
+from recorderd.store.records import NewRecording as NewRecording
+from recorderd.store.records import Unfinished as Unfinished
 from recorderd.store.schema import (
     Recording,
     Tables,
@@ -38,74 +41,7 @@ from recorderd.store.schema import (
     tables_of,
 )
 
-SYNCHRONISED: Final = "synchronised"
-UNSYNCHRONISED: Final = "unsynchronised"
-CORRECTED: Final = "corrected"
-"""Whether a row's wall times can be trusted: the clock was set, was not, or was set later."""
-
 _NANOSECONDS_PER_MICROSECOND: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class NewRecording:
-    """A recording that begins. `path` is where its video will lie in the footage folder.
-
-    `started_at` (aware) and `monotonic_ns` are the same moment on both clocks. `clock` is
-    "synchronised" or "unsynchronised".
-    """
-
-    id: RecordingId
-    order: Order
-    part: int
-    continues: RecordingId | None
-    station: str
-    path: str
-    started_at: datetime
-    monotonic_ns: Nanoseconds
-    boot_id: str
-    clock: str
-
-
-@dataclass(frozen=True, slots=True)
-class CapturedFile:
-    """A closed video in its final place; `path` is relative to the footage folder.
-
-    `started_at` is when its first picture was taken, by the same reading of the clocks as
-    the registration, and `ended_at` lies the file's length later. `dropped` counts pictures
-    that are missing from it. `recovered` is True if it was put together after a crash.
-    """
-
-    path: str
-    bytes: int
-    frames: int
-    dropped: int
-    duration_ms: int
-    started_at: datetime
-    ended_at: datetime
-    codec: str
-    encoder: str
-    mode: Mode
-    width: int
-    height: int
-    stop_reason: StopReason
-    recovered: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A recording that was not brought to its end: RECORDING or CAPTURED."""
-
-    id: RecordingId
-    order: Order
-    take: int
-    part: int
-    continues: RecordingId | None
-    state: RecordingState
-    path: str
-    started_at: datetime
-    monotonic_ns: Nanoseconds
-    boot_id: str
-    recovered: bool
 
 
 class Catalogue:
@@ -121,7 +57,7 @@ class Catalogue:
         self._url = url
         self._station = station
         self._database = database
-        self._tables: Tables = tables_of(database)
+        self.tables: Tables = tables_of(database)
 
     @classmethod
     def open(cls, url: str, station: str, busy_seconds: float = 0.5) -> Catalogue:
@@ -148,16 +84,14 @@ class Catalogue:
             except (CatalogueUnavailableError, InvariantViolationError):
                 pass
 
-    @property
-    def tables(self) -> Tables:
-        """The models to build queries with; run them inside `transaction`."""
-        return self._tables
-
     @contextmanager
     def transaction(self) -> Iterator[Tables]:
-        """Do everything in the block or nothing of it; for the other rooms of the store."""
+        """Do everything in the block or nothing of it; for the other rooms of the store.
+
+        Errors of the database come out as CatalogueError.
+        """
         with translated(self._url), transaction(self._database):
-            yield self._tables
+            yield self.tables
 
     @property
     def footage_id(self) -> str | None:
@@ -275,6 +209,13 @@ class Catalogue:
         """Mark a recording as void; it is kept."""
         with self.transaction() as tables:
             self._update(tables, self._row(tables, recording_id), {"void": True})
+
+    def amend(self, recording_id: RecordingId, columns: Mapping[str, Any]) -> None:
+        """Set columns of a row that say more about its file; never its state."""
+        if "state" in columns:
+            raise InvariantViolationError("A recording's state was to be set past its rules")
+        with self.transaction() as tables:
+            self._update(tables, self._row(tables, recording_id), columns)
 
     def note(self, event: str, detail: str, recording_id: RecordingId | None, at: datetime) -> None:
         """Write an entry into the event log. `at` is aware."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from peewee import SQL, Expression, SqliteDatabase
+
 from recorderd.core.model import RecordingId
 from recorderd.errors import CatalogueError
 from recorderd.store.database import open_for_reading, sqlite_path, transaction, translated
@@ -22,8 +24,8 @@ from recorderd.store.schema import (
 )
 
 DEFAULT_LIMIT: Final = 50
-_LONGEST_FRAGMENT_BYTES: Final = 20_000
-"""SQLite refuses a LIKE pattern of more than 50,000 bytes, and escaping may double it."""
+_TRIGRAM: Final = 3
+"""SQLite's index of fragments knows none shorter than this (FTS5, trigram tokenizer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,28 @@ def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
         this_order = recordings.order_id == text
         exact = recordings.select().where(this_order).order_by(*newest_first).limit(limit)
         rows = [_row(found) for found in exact]
-        fragment = search_text(text)
-        if len(fragment.encode()) > _LONGEST_FRAGMENT_BYTES:
-            return rows
         others = (
             recordings.select()
-            .where(recordings.search_text.contains(fragment) & ~this_order)
+            .where(_holds(recordings, search_text(text), limit) & ~this_order)
             .order_by(*newest_first)
             .limit(limit - len(rows))
         )
         return rows + [_row(found) for found in others]
+
+
+def _holds(recordings: type[Recording], fragment: str, limit: int) -> Expression:
+    """The condition that a row holds a folded fragment; at least the newest `limit` meet it."""
+    on_sqlite = isinstance(recordings._meta.database, SqliteDatabase)
+    if on_sqlite and len(fragment) >= _TRIGRAM:
+        phrase = '"' + fragment.replace('"', '""') + '"'
+        return recordings.id.in_(
+            SQL(
+                "(SELECT id FROM recording_fragments WHERE search_text MATCH ?"
+                " ORDER BY rowid DESC LIMIT ?)",
+                (phrase, limit),
+            )
+        )
+    return recordings.search_text.contains(fragment)
 
 
 @contextmanager

@@ -167,6 +167,17 @@ def test_a_hand_scan_in_the_step_that_would_resume_starts_the_new_order_only() -
     assert bench.state.suspended is None
 
 
+def test_a_later_part_of_a_second_take_starts_with_the_plain_tone() -> None:
+    bench = Bench.recording().lose(Fault.CAMERA).regain(Fault.CAMERA)
+    assert bench.register(take=2).played[-1] is Signal.STARTED
+
+
+def test_without_patience_an_interrupted_order_ends() -> None:
+    bench = Bench.recording(resume=0).interrupt(StopReason.ENCODER_FAILED).wait(10)
+    assert bench.orders == ["A-1"]
+    assert bench.state.suspended is None
+
+
 def test_an_encoder_that_failed_is_replaced_at_once_and_no_picture_is_missing() -> None:
     bench = Bench.recording().interrupt(StopReason.ENCODER_FAILED, ago=0.2)
     assert bench.reasons == [StopReason.ENCODER_FAILED]

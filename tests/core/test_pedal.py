@@ -64,7 +64,9 @@ def test_a_hold_counts_from_the_press_and_is_reported_once() -> None:
 
 
 def test_released_just_before_the_hold_time_is_no_hold() -> None:
-    assert play((0, True), (1990, False), until_ms=3000) == [(30, PRESSED), (2020, RELEASED)]
+    expected = [(30, PRESSED), (2020, RELEASED)]
+    assert play((0, True), (1990, False), until_ms=3000) == expected
+    assert play((0, True), (1990, False), (2005, False), until_ms=3000) == expected
 
 
 def test_a_pedal_that_stays_down_is_stuck_once() -> None:

@@ -21,12 +21,9 @@ regions = st.builds(
 def _contains(region: Region, centre: tuple[float, float], label: Luma, picture: Luma) -> bool:
     across = label.shape[1] * 0.36 / picture.shape[1]
     down = label.shape[0] * 0.36 / picture.shape[0]
-    return (
-        region.left <= centre[0] - across
-        and region.right >= centre[0] + across
-        and region.top <= centre[1] - down
-        and region.bottom >= centre[1] + down
-    )
+    wide = region.left <= centre[0] - across and region.right >= centre[0] + across
+    high = region.top <= centre[1] - down and region.bottom >= centre[1] + down
+    return bool(wide and high)
 
 
 @pytest.mark.parametrize(

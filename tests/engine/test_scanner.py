@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -61,6 +62,10 @@ def _texts(result: ScanResult) -> set[str]:
 def _children() -> set[int]:
     tasks = Path("/proc/self/task").glob("*/children")
     return {int(pid) for task in tasks for pid in task.read_text().split()}
+
+
+def _descriptors() -> set[str]:
+    return {link.name for link in Path("/proc/self/fd").iterdir()}
 
 
 def _scan_until_read(scanner: Scanner, picture: np.ndarray, clock: Clock) -> ScanResult:
@@ -267,7 +272,7 @@ def test_renewing_the_process_leaves_no_gap(make: ScannerFactory) -> None:
 
 
 def test_closing_leaves_no_process_and_no_descriptor_behind() -> None:
-    children, descriptors = _children(), set(os.listdir("/proc/self/fd"))
+    children, descriptors = _children(), _descriptors()
     scanner = Scanner(LabelSettings(), 640, 480, recycle_after=4, recycle_lead=3)
     scanner.start()
     scanner.scan(LABEL)
@@ -275,18 +280,17 @@ def test_closing_leaves_no_process_and_no_descriptor_behind() -> None:
     scanner.close()
     scanner.close()
     assert _children() == children
-    assert set(os.listdir("/proc/self/fd")) == descriptors
+    assert _descriptors() == descriptors
 
 
 def test_the_process_ends_by_itself_when_the_engine_is_killed() -> None:
     program = (
-        "import time\n"
+        "import os, time\n"
         "from pathlib import Path\n"
         "from recorderd.engine.scanner import Scanner\n"
         "from recorderd.settings import LabelSettings\n"
         "Scanner(LabelSettings(), 640, 480).start()\n"
-        "print(Path('/proc/self/task').joinpath(\n"
-        "    str(__import__('os').getpid()), 'children').read_text(), flush=True)\n"
+        "print(Path(f'/proc/self/task/{os.getpid()}/children').read_text(), flush=True)\n"
         "time.sleep(60)\n"
     )
     engine = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -296,8 +300,6 @@ def test_the_process_ends_by_itself_when_the_engine_is_killed() -> None:
         engine.kill()
         engine.wait()
         try:
-            import select
-
             ended, _, _ = select.select([child], [], [], 10)
             assert ended
         finally:
@@ -307,12 +309,12 @@ def test_the_process_ends_by_itself_when_the_engine_is_killed() -> None:
 def test_a_process_that_cannot_be_started_is_a_device_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    descriptors = set(os.listdir("/proc/self/fd"))
+    descriptors = _descriptors()
     for executable in ("/nonexistent/python", "/bin/false"):
         monkeypatch.setattr(sys, "executable", executable)
         with pytest.raises(DeviceError, match="cannot be started"):
             Scanner(LabelSettings(), 640, 480).start()
-    assert set(os.listdir("/proc/self/fd")) == descriptors
+    assert _descriptors() == descriptors
 
 
 def test_use_before_start_is_a_bug() -> None:

@@ -167,6 +167,21 @@ def test_a_chip_that_is_unplugged_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     panel.close()
 
 
+def test_a_pin_that_cannot_be_closed_is_not_handed_out_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise OSError(19, "No such device")
+
+    factory = mock_factory(DEFAULTS)
+    panel = GpioPanel(DEFAULTS, Listener(), factory)
+    dead = factory.pin(DEFAULTS.green_pin)
+    with monkeypatch.context() as broken:
+        broken.setattr(dead, "close", fail)
+        panel.close()
+    assert factory.pin(DEFAULTS.green_pin) is not dead
+
+
 def test_the_player_survives_the_chip_and_gets_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
     factories = [mock_factory(DEFAULTS), mock_factory(DEFAULTS)]
     listener, waiting = Listener(), list(factories)

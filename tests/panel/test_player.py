@@ -128,6 +128,14 @@ def test_a_driver_that_breaks_again_and_again_does_not_flicker(bench: Bench) -> 
     assert len(bench.opened) <= 7
 
 
+def test_a_tone_that_lasts_sounds_on_new_outputs_too(bench: Bench) -> None:
+    bench.player.show(Signal.FAULT_RECORDING)
+    bench.run(10.1)
+    bench.opened[0].broken = lamps_lost()
+    bench.run(1.3)  # fails as the first low tone ends; opened again during the third
+    assert bench.opened[1].tone == Tone.LOW
+
+
 def test_a_mistake_in_a_driver_is_a_fault_too(bench: Bench) -> None:
     bench.missing = ZeroDivisionError("a bug")
     bench.run(0.1)

@@ -166,6 +166,23 @@ def test_a_momentary_sound_goes_before_a_standing_one_that_begins_with_it() -> N
     assert sounds(tones) == THREE_LOW
 
 
+def test_a_standing_sound_waits_until_no_momentary_signal_does() -> None:
+    bench = Bench()
+    bench.schedule.play(Signal.SAVED)
+    bench.schedule.play(Signal.SAVED)
+    bench.show(Signal.FAULT_IDLE)
+    _, tones = bench.run(9)
+    saved = [(Tone.HIGH, 0.12), (None, 0.12), (Tone.HIGH, 0.12)]
+    flash_outlasts_sound = 0.6 - 0.36
+    assert sounds(tones) == [
+        *saved,
+        (None, flash_outlasts_sound),
+        *saved,
+        (None, PAUSE_SECONDS),
+        *THREE_LOW,
+    ]
+
+
 def test_a_standing_sound_cut_off_by_a_momentary_one_is_played_whole_after_it() -> None:
     bench = Bench()
     bench.show(Signal.FAULT_IDLE)

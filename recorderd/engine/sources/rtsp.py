@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import av
 import av.error
 
 from recorderd.config import CameraSettings
-from recorderd.core.model import Nanoseconds
+from recorderd.core.model import Nanoseconds, nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
 from recorderd.engine.sources import demux
 from recorderd.engine.sources.stream_clock import AnchoredClock, ArrivalClock, StreamClock
@@ -44,6 +45,7 @@ class RtspSource:
         self._stream_clock: StreamClock = ArrivalClock()
 
     def open(self) -> StreamDescription:
+        began = self._clock()
         try:
             container = av.open(
                 self._url,
@@ -55,6 +57,11 @@ class RtspSource:
                 timeout=(self._open_seconds, self._silence_seconds),
             )
         except av.error.FFmpegError as error:
+            # FFmpeg calls it invalid data when the answer does not come in time.
+            if self._clock() - began >= nanoseconds(self._open_seconds):
+                raise demux.device_error_for(
+                    errno.ETIMEDOUT, demux.without_password(self._url)
+                ) from error
             raise demux.device_error(error, self._url) from error
         self._reader = demux.VideoReader(container, self._url)
         stream = self._reader.stream

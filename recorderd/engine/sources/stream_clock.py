@@ -10,7 +10,7 @@ from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 KERNEL_CLOCK_LIMIT: Nanoseconds = 10 * NANOSECONDS_PER_SECOND
 """Kernel timestamps further away from now are of another clock."""
 ANCHOR_LIMIT: Nanoseconds = 2 * NANOSECONDS_PER_SECOND
-"""A live stream whose timestamps run further away from the arrival has jumped."""
+"""A live stream whose timestamps are further behind the arrival has jumped."""
 
 _SMALLEST_STEP: Nanoseconds = 100_000
 """Between pictures that would otherwise have the same time: 9 ticks of a 1/90000 grid."""
@@ -46,8 +46,10 @@ def nanoseconds_to_ticks(duration: Nanoseconds, time_base: Fraction) -> int:
 class AnchoredClock:
     """Times run as the stream's own do, from the arrival of the first picture on.
 
-    `live` streams are anchored anew when a timestamp is missing or has run more than
-    2 s away from the arrival: a camera that was restarted or whose clock was set.
+    `live` streams are anchored anew when a timestamp is missing or more than 2 s behind
+    the arrival (a camera that was restarted or whose clock was set), and whenever it is
+    ahead of the arrival, since no picture comes before it was taken: the first pictures
+    have waited in buffers while the stream was opened, so the first anchor is too late.
     """
 
     def __init__(self, time_base: Fraction, period_ns: Nanoseconds, *, live: bool) -> None:
@@ -61,20 +63,19 @@ class AnchoredClock:
         self, pts: int | None, dts: int | None, arrival_ns: Nanoseconds
     ) -> tuple[Nanoseconds, Nanoseconds]:
         last = self._last_decode_ns
-        earliest = None if last is None else last + _SMALLEST_STEP
         if pts is None:
             self._anchor = None
             captured = decode = arrival_ns
         else:
             captured = self._mapped(pts, arrival_ns)
-            if self._live and abs(captured - arrival_ns) > ANCHOR_LIMIT:
+            if self._live and not 0 <= arrival_ns - captured <= ANCHOR_LIMIT:
                 self._anchor = None
+                captured = arrival_ns
             if self._anchor is None:
-                captured = arrival_ns if earliest is None else max(arrival_ns, earliest)
                 self._anchor = (pts, captured)
             decode = self._decode_time(captured, dts, arrival_ns)
-        if earliest is not None and decode < earliest and (last is None or decode <= last):
-            decode = earliest
+        if last is not None and decode <= last:
+            decode = last + _SMALLEST_STEP
         self._last_decode_ns = decode
         return max(captured, decode), decode
 

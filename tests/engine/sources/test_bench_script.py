@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +57,7 @@ def test_recordings_are_old_enough_to_be_stopped(cycle: int, position: int) -> N
 
 
 def test_the_bench_is_empty_while_the_pre_roll_fills() -> None:
-    assert LEAD_SECONDS > RECORDING.pre_roll_seconds
+    assert RECORDING.pre_roll_seconds < LEAD_SECONDS
     assert scene_at(0).places == ()
     assert scene_at(LEAD_SECONDS - 0.01).places == ()
 
@@ -79,7 +81,7 @@ def test_a_label_counts_as_shown_again_only_where_the_script_says_so(cycle: int)
         ]
         gaps = [
             (before, after)
-            for before, after in zip(readable, readable[1:], strict=False)
+            for before, after in pairwise(readable)
             if after - before > LABELS.rearm_seconds
         ]
         if order.stop_by is StopBy.OWN_LABEL:
@@ -94,7 +96,7 @@ def test_a_label_counts_as_shown_again_only_where_the_script_says_so(cycle: int)
 
 @pytest.mark.parametrize("cycle", [0, 1])
 def test_a_stopped_label_does_not_come_back(cycle: int) -> None:
-    for order, following in zip(moments(cycle), moments(cycle)[1:], strict=False):
+    for order, following in pairwise(moments(cycle)):
         assert following.shown - order.gone > ENTERS
         seconds = order.gone + 0.01
         while seconds < following.shown + 1:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from typing import cast
 
 import av.error
 import pytest
@@ -47,9 +48,9 @@ def test_damaged_packet_is_passed_on_empty_and_its_times_are_not_believed() -> N
 
 
 def test_packet_data_is_copied() -> None:
-    packet = av.Packet(b"picture")
-    copied = source_packet(packet, ArrivalClock(), 1000)
-    packet.update(b"changed")
+    drivers_memory = bytearray(b"picture")
+    copied = source_packet(av.Packet(cast(bytes, drivers_memory)), ArrivalClock(), 1000)
+    drivers_memory[:] = b"changed"
     assert copied.data == b"picture"
 
 

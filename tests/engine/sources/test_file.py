@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
-from tests.engine.sources.videos import FakeTime, write_video
 
 from recorderd.engine.packets import SourcePacket
 from recorderd.engine.sources.file import FileSource
 from recorderd.engine.sources.stream_clock import nanoseconds_to_ticks
 from recorderd.errors import DeviceError
+from tests.engine.sources.videos import FakeTime, write_video
 
 SECOND = 1_000_000_000
 
@@ -105,7 +107,7 @@ def test_a_loop_goes_on_without_a_gap(tmp_path: Path) -> None:
     pictures = [source.read() for _ in range(35)]
     source.close()
     times = [picture.captured_ns for picture in pictures if picture is not None]
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(times)]
     assert len(steps) == 34
     assert all(abs(step - SECOND / 30) <= 1 for step in steps)
     data = [picture.data for picture in pictures if picture is not None]
@@ -129,18 +131,19 @@ def test_interrupt_ends_waiting_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: None, "no video file"),
+        (lambda path: path.unlink(missing_ok=True), "no video file"),
         (lambda path: path.mkdir(), "no video file"),
         (lambda path: path.write_bytes(b"not a video at all" * 100), "not video"),
         (lambda path: path.write_bytes(b""), "not video"),
         (lambda path: write_video(path, container_format="h264"), "holds no times"),
     ],
 )
-def test_unusable_files_are_named(tmp_path: Path, make, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_unusable_files_are_named(
+    tmp_path: Path, make: Callable[[Path], object], words: str
+) -> None:
     path = tmp_path / "video.bin"
     make(path)
     source = playing(path, FakeTime())
     with pytest.raises(DeviceError, match=words):
-        source.open()
-        source.read()
+        _ = source.open() and source.read()
     source.close()

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import threading
 import time
+from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
-from tests.engine.sources.videos import FakeTime
 
 from recorderd.config import CameraSettings
 from recorderd.engine.packet_check import problem_of
@@ -14,6 +14,7 @@ from recorderd.engine.packets import SourcePacket
 from recorderd.engine.sources.bench_scene import read_counter
 from recorderd.engine.sources.simulated import SimulatedSource
 from recorderd.errors import DeviceError, InvariantViolationError
+from tests.engine.sources.videos import FakeTime
 
 SECOND = 1_000_000_000
 CAMERA = CameraSettings(source="simulated", width=640, height=360, rate=30.0)
@@ -36,7 +37,11 @@ def number_in(picture: SourcePacket | None) -> int | None:
 def test_it_is_a_camera_of_the_asked_size_and_rate() -> None:
     described = SimulatedSource(CAMERA, STARTED).open()
     assert (described.codec, described.width, described.height) == ("mjpeg", 640, 360)
-    assert (described.rate, described.pixel_format, described.full_range) == (30, "yuvj420p", True)
+    assert (described.rate, described.pixel_format, described.full_range) == (
+        Fraction(30),
+        "yuvj420p",
+        True,
+    )
 
 
 def test_pictures_come_when_they_are_due() -> None:

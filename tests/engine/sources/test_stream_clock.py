@@ -57,6 +57,28 @@ def test_live_stream_within_two_seconds_keeps_its_own_times() -> None:
     assert captured == NOW + ticks_to_nanoseconds(3000, VIDEO)
 
 
+def test_pictures_that_waited_while_the_stream_was_opened_do_not_push_the_rest_ahead() -> None:
+    clock = AnchoredClock(VIDEO, PERIOD, live=True)
+    opened = NOW + 20 * PERIOD
+    waited = [clock.times(3000 * n, 3000 * n, opened)[0] for n in range(20)]
+    assert waited == sorted(set(waited))
+    later = [
+        clock.times(3000 * n, 3000 * n, opened + (n - 19) * (PERIOD + 1))[0] for n in range(20, 90)
+    ]
+    assert later[0] == pytest.approx(opened + PERIOD, abs=2_000_000)
+    assert nanoseconds_to_ticks(later[-1] - later[10], VIDEO) == 3000 * 59
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**33), st.integers(0, SECOND)), max_size=20))
+def test_no_live_picture_was_taken_after_it_came(packets: list[tuple[int, int]]) -> None:
+    clock = AnchoredClock(VIDEO, PERIOD, live=True)
+    now = NOW
+    for pts, later in packets:
+        now += 1_000_000 + later
+        captured, _ = clock.times(pts, pts, now)
+        assert captured <= now
+
+
 def test_a_file_is_never_anchored_anew() -> None:
     clock = AnchoredClock(VIDEO, PERIOD, live=False)
     clock.times(0, 0, NOW)
@@ -75,7 +97,7 @@ def test_b_frames_are_decoded_before_they_are_shown() -> None:
     shown = [0, 9000, 3000, 6000]
     decoded = [-6000, -3000, 0, 3000]
     times = [
-        clock.times(pts, dts, NOW + n * PERIOD)
+        clock.times(pts, dts, NOW + n * 4 * PERIOD)
         for n, (pts, dts) in enumerate(zip(shown, decoded, strict=True))
     ]
     assert [captured - NOW for captured, _ in times] == [

@@ -1,0 +1,76 @@
+"""What is told to the catalogue about a recording, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from recorderd.core.model import Mode, Nanoseconds, Order, RecordingId, RecordingState, StopReason
+
+SYNCHRONISED: Final = "synchronised"
+UNSYNCHRONISED: Final = "unsynchronised"
+CORRECTED: Final = "corrected"
+"""Whether a row's wall times can be trusted: the clock was set, was not, or was set later."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecording:
+    """A recording that begins. `path` is where its video will lie in the footage folder.
+
+    `started_at` (aware) and `monotonic_ns` are the same moment on both clocks. `clock` is
+    "synchronised" or "unsynchronised".
+    """
+
+    id: RecordingId
+    order: Order
+    part: int
+    continues: RecordingId | None
+    station: str
+    path: str
+    started_at: datetime
+    monotonic_ns: Nanoseconds
+    boot_id: str
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedFile:
+    """A closed video in its final place; `path` is relative to the footage folder.
+
+    `started_at` is when its first picture was taken, by the same reading of the clocks as
+    the registration, and `ended_at` lies the file's length later. `dropped` counts pictures
+    that are missing from it. `recovered` is True if it was put together after a crash.
+    """
+
+    path: str
+    bytes: int
+    frames: int
+    dropped: int
+    duration_ms: int
+    started_at: datetime
+    ended_at: datetime
+    codec: str
+    encoder: str
+    mode: Mode
+    width: int
+    height: int
+    stop_reason: StopReason
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A recording that was not brought to its end: RECORDING or CAPTURED."""
+
+    id: RecordingId
+    order: Order
+    take: int
+    part: int
+    continues: RecordingId | None
+    state: RecordingState
+    path: str
+    started_at: datetime
+    monotonic_ns: Nanoseconds
+    boot_id: str
+    recovered: bool
