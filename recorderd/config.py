@@ -16,14 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from recorderd.errors import ConfigError, ConfigProblem
-from recorderd.settings import CameraSettings as CameraSettings
-from recorderd.settings import LabelSettings as LabelSettings
-from recorderd.settings import LogSettings as LogSettings
-from recorderd.settings import PanelSettings as PanelSettings
-from recorderd.settings import RecordingSettings as RecordingSettings
 from recorderd.settings import Settings, Value, sections
-from recorderd.settings import StationSettings as StationSettings
-from recorderd.settings import StorageSettings as StorageSettings
 
 DEFAULT_CONFIG_FILE = Path("/etc/recorderd/recorderd.toml")
 ENVIRONMENT_PREFIX = "RECORDERD__"

@@ -40,7 +40,8 @@ def step(state: State, event: Event, now: Nanoseconds) -> tuple[State, tuple[Act
     recordings.resume(turn)
     recordings.meet_deadlines(turn)
     _show_standing_signal(turn)
-    _leave_if_done(turn)
+    if _is_done(turn.state) and not _is_done(state):
+        turn.do(EndRun())
     return turn.state, tuple(turn.actions)
 
 
@@ -96,6 +97,5 @@ def _show_standing_signal(turn: Turn) -> None:
         turn.do(ShowSignal(signal))
 
 
-def _leave_if_done(turn: Turn) -> None:
-    if turn.state.leaving is not None and turn.state.phase is Phase.READY:
-        turn.do(EndRun())
+def _is_done(state: State) -> bool:
+    return state.leaving is not None and state.phase is Phase.READY

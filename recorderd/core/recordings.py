@@ -44,6 +44,8 @@ def stop(turn: Turn, reason: StopReason) -> None:
                 for closing in state.closing
             )
         )
+        if state.suspended.saved:
+            turn.do(PlaySignal(Signal.SAVED))
 
 
 def suspend(
@@ -80,7 +82,7 @@ def suspend(
 def resume(turn: Turn) -> None:
     """Go on with an interrupted order as soon as nothing stands against it."""
     waiting = turn.state.suspended
-    if waiting is None or turn.state.obstacles:
+    if waiting is None or turn.state.obstacles_to_resume:
         return
     if waiting.not_before_ns <= turn.now < waiting.until_ns:
         turn.change(suspended=None)
@@ -125,7 +127,7 @@ def deadlines(state: State) -> Iterator[Nanoseconds]:
             yield active.announce_by_ns
     if waiting is not None:
         yield waiting.until_ns
-        if not state.obstacles:
+        if not state.obstacles_to_resume:
             yield waiting.not_before_ns
 
 
@@ -156,8 +158,13 @@ def interrupted(turn: Turn, event: RecordingInterrupted) -> None:
 def finished(turn: Turn, recording_id: RecordingId) -> None:
     """The recording is saved and checked; the packer hears of the last part of an order."""
     closed = _forget_closing(turn, recording_id)
-    if closed is not None and closed.final:
+    if closed is None:
+        return
+    waiting = turn.state.suspended
+    if closed.final:
         turn.do(PlaySignal(Signal.SAVED))
+    elif waiting is not None and waiting.previous == recording_id:
+        turn.change(suspended=replace(waiting, saved=True))
 
 
 def failed(turn: Turn, recording_id: RecordingId, problem: str) -> None:

@@ -39,7 +39,10 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """An order whose recording was cut short by a fault and shall go on afterwards."""
+    """An order whose recording was cut short by a fault and shall go on afterwards.
+
+    `saved`: its previous part was saved meanwhile.
+    """
 
     order: Order
     previous: RecordingId
@@ -48,6 +51,7 @@ class Suspended:
     from_ns: Nanoseconds
     not_before_ns: Nanoseconds
     until_ns: Nanoseconds
+    saved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,21 @@ class State:
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """Why no recording can start now; empty if one can."""
-        texts = [text for fault, text in self.faults.items() if fault in BLOCKING_FAULTS]
+        """Why no order can be started now; empty if one can."""
+        return self._against(BLOCKING_FAULTS)
+
+    @property
+    def obstacles_to_resume(self) -> tuple[str, ...]:
+        """Why an interrupted order cannot go on now; empty if it can.
+
+        Little room refuses new orders only, but at the reserve itself the next part would be
+        closed again at once.
+        """
+        has_room = self.free_bytes is not None and self.free_bytes >= 2 * self.rules.reserve_bytes
+        return self._against(BLOCKING_FAULTS - {Fault.DISK_SPACE} if has_room else BLOCKING_FAULTS)
+
+    def _against(self, blocking: frozenset[Fault]) -> tuple[str, ...]:
+        texts = [text for fault, text in self.faults.items() if fault in blocking]
         texts += [f"the station is still waiting for: {fault}" for fault in sorted(self.pending)]
         if self.leaving is not None:
             texts.append("the station is stopping")

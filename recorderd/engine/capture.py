@@ -71,7 +71,7 @@ class Capture:
 
     @property
     def silent_for(self) -> Nanoseconds:
-        """How long the capture thread has waited for the next picture; 0 if it is not reading."""
+        """How long no whole picture has come; 0 if the camera is not being read."""
         waiting_since_ns = self._waiting_since_ns
         return 0 if waiting_since_ns is None else self._clock() - waiting_since_ns
 
@@ -103,8 +103,11 @@ class Capture:
         The station hears the reason before the recordings learn that the pictures have ended:
         it must know why a file was closed before it is told that it was.
         """
-        source = self._source = self._make_source()
+        source: Source | None = None
         try:
+            source = self._source = self._make_source()
+            if self._closing.is_set():  # `close` may have come before there was a source
+                return False
             description = source.open()
             self._buffer = self._on_stream(description)
             ended = self._read_all(source, self._buffer, description)
@@ -120,20 +123,21 @@ class Capture:
             if self._buffer is not None:
                 self._buffer.end()
             self._source = self._buffer = None
-            source.close()
+            if source is not None:
+                source.close()
 
     def _read_all(
         self, source: Source, buffer: PacketBuffer, description: StreamDescription
     ) -> bool:
         freezing = _FrozenPicture(self._settings, description)
         previous_ns: Nanoseconds | None = None
+        self._waiting_since_ns = self._clock()
         while not self._closing.is_set():
             if buffer.ended:
                 raise DeviceError(
                     f"No picture came for {self._settings.silence_seconds:g} seconds",
                     "Check the camera's cable and power",
                 )
-            self._waiting_since_ns = self._clock()
             raw = source.read()
             if raw is None:
                 return True
@@ -145,14 +149,16 @@ class Capture:
             previous_ns = packet.decode_ns
             buffer.append(packet)
             self.counters.pictures += 1
+            self._waiting_since_ns = self._clock()
         return False
 
     def _timed(self, raw: SourcePacket, previous_ns: Nanoseconds | None) -> Packet:
         """Number the picture and mend a time that jumps back or lies in the future."""
         captured_ns, decode_ns = raw.captured_ns, raw.decode_ns
-        if decode_ns > self._clock() + _FUTURE_TOLERANCE:
+        now = self._clock()
+        if decode_ns > now + _FUTURE_TOLERANCE:
             self.counters.repaired_times += 1
-            captured_ns, decode_ns = captured_ns - decode_ns + self._clock(), self._clock()
+            captured_ns, decode_ns = captured_ns - decode_ns + now, now
         if previous_ns is not None and decode_ns < previous_ns + _ONE_TICK:
             self.counters.repaired_times += 1
             captured_ns += previous_ns + _ONE_TICK - decode_ns

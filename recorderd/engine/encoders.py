@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TypeAlias, cast
 
-import av
-import av.logging
 from av.codec.context import ThreadType
 from av.container import OutputContainer
 from av.error import FFmpegError
@@ -29,8 +27,7 @@ from av.video.reformatter import (
 )
 from av.video.stream import VideoStream
 
-from recorderd.engine.encoder_kinds import EncodeRequest as EncodeRequest
-from recorderd.engine.encoder_kinds import EncoderKind as EncoderKind
+from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 from recorderd.engine.footage_file import TIME_BASE
 from recorderd.engine.packets import INTRA_ONLY_CODECS
 from recorderd.errors import DeviceError, InvariantViolationError
@@ -61,9 +58,6 @@ class VideoEncoder:
         and is of no use.
         """
         variant = kind.variants[0]
-        if av.logging.get_level() is None:
-            # Without a level FFmpeg's own words about a failure are lost (PyAV).
-            av.logging.set_level(av.logging.ERROR)
         self._kind = kind
         self._request = request
         self._full_range = request.full_range and kind.keeps_full_range
@@ -211,9 +205,15 @@ def with_header(header: bytes, packet: VideoPacket) -> VideoPacket:
 
 
 def library_words(error: Exception) -> str:
-    """What FFmpeg itself said about a failure, else the text of its error number."""
+    """What FFmpeg itself said about a failure, else the text of its error number.
+
+    FFmpeg is only heard while `av.logging` has a level. Give it one for moments at most:
+    to log, a codec's thread takes the GIL, and PyAV frees a codec while holding it, so the
+    two can wait for each other for ever (PyAV#751; measured with a threaded decoder).
+    """
     if isinstance(error, FFmpegError):
         # PyAV 18 declares another shape than it delivers: (level, part of FFmpeg, words).
-        _, _, words = cast("tuple[int, str, str]", error.log or (0, "", ""))
-        return words.strip().rstrip(".") or error.strerror or str(error)
+        logged = cast("tuple[int, str, str] | None", error.log)
+        words = logged[2].strip().rstrip(".") if logged else ""
+        return words or error.strerror or str(error)
     return str(error)

@@ -21,12 +21,13 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, nanoseconds
 from recorderd.errors import StorageError
 
 TIME_BASE = Fraction(1, 90_000)
 """MPEG's own clock: holds 29.97, 30 and variable rates without rounding drift."""
 
+BEGINNING_TAG = "monotonic_ns"
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -57,38 +58,49 @@ def is_disk_full(error: StorageError) -> bool:
     return isinstance(cause, OSError | av.FFmpegError) and cause.errno in _DISK_FULL
 
 
+def _storable(text: str) -> str:
+    """The text without what a tag cannot hold: NUL would end it, lone surrogates have no UTF-8."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 class FootageFile:
     """One file being written, with a text track of the wall clock. Used by one thread.
 
-    A second thread forces what was written onto the disk every `sync_seconds`; the fragments
-    are half as long, so that a power cut costs no more than that time.
+    A second thread forces what was written onto the disk every half of `sync_seconds`, and the
+    fragments are as long, so that a power cut costs no more than that time.
     """
 
     def __init__(self, path: Path, tags: Mapping[str, str], sync_seconds: float) -> None:
         """Raises StorageError; never overwrites a file."""
         self.path = path
+        self.fragment_ns = nanoseconds(sync_seconds / 2)
+        """How much of what was given to `mux` may still be in memory."""
         with storage_errors(path):
             self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
-            fragment = str(round(sync_seconds / 2 * 1_000_000))
+            # Opens nothing yet: FFmpeg does that with the first packet.
             self.container: OutputContainer = av.open(
                 str(path),
                 "w",
                 format="mp4",
                 options={
                     "movflags": "hybrid_fragmented+use_metadata_tags",
-                    "frag_duration": fragment,
+                    "frag_duration": str(self.fragment_ns // 1000),
                     "flush_packets": "1",
                 },
             )
-        self.container.metadata.update(tags)
+        self.container.metadata.update({key: _storable(text) for key, text in tags.items()})
         self._clock_track: Stream | None = None
         self._clock_second: int | None = None
         self._written = threading.Event()
         self._closing = threading.Event()
         self._sync_problem: OSError | None = None
-        self._sync_seconds = sync_seconds
+        self._pause_seconds = sync_seconds / 2
         self._syncer = threading.Thread(target=self._sync, name=f"sync {path.stem[-12:]}")
         self._syncer.start()
+
+    def tag_beginning(self, first_ns: Nanoseconds) -> None:
+        """Write down when, on CLOCK_MONOTONIC, the first picture was taken; before `mux`."""
+        self.container.metadata[BEGINNING_TAG] = str(first_ns)
 
     def add_clock_track(self) -> None:
         """Add the wall clock as timed text; call after the video stream was added.
@@ -112,7 +124,10 @@ class FootageFile:
         `offset_ns` is the picture's place in the file, `wall_ns` its UTC time since 1970.
         """
         second = wall_ns // NANOSECONDS_PER_SECOND
-        if self._clock_track is None or second == self._clock_second:
+        if self._clock_track is None:
+            return
+        # With B-frames pictures come out of order, but a track's times must rise.
+        if self._clock_second is not None and second <= self._clock_second:
             return
         self._clock_second = second
         moment = datetime.fromtimestamp(second, UTC)
@@ -134,13 +149,18 @@ class FootageFile:
             with storage_errors(self.path):
                 self.container.close()
                 self._stop_syncing()
+                if self._sync_problem is not None:
+                    # Linux reports a failed write once; syncing again would look successful.
+                    raise self._sync_problem
                 os.fdatasync(self._descriptor)
                 return os.fstat(self._descriptor).st_size
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        """Let go of the file without finishing it; safe after any error and after `close`."""
+        """Let go of the file as it is; safe after any error and after `close`."""
+        with contextlib.suppress(OSError, av.FFmpegError):
+            self.container.close()
         self._stop_syncing()
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -152,7 +172,7 @@ class FootageFile:
         self._syncer.join()
 
     def _sync(self) -> None:
-        while not self._closing.wait(self._sync_seconds):
+        while not self._closing.wait(self._pause_seconds):
             if not self._written.is_set():
                 continue
             self._written.clear()

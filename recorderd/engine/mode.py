@@ -25,7 +25,8 @@ _DOCTOR = "Run 'recorderd doctor --encoders' to see which encoders work here and
 class Choice:
     """How recordings are made; `encoder` is None unless `mode` is ENCODE.
 
-    `encoder` has the one variant that was chosen. `reason` is one sentence for a technician, without a full stop at its end.
+    `encoder` has the one variant that was chosen. `reason` is one
+    sentence for a technician, without a full stop at its end.
     """
 
     mode: Mode

@@ -1,8 +1,8 @@
 """The pre-roll: the camera's newest compressed pictures, kept in memory.
 
 The capture thread appends; each recording reads at its own pace from where it began. What a
-reader still needs is kept until the memory limit is reached; then the oldest pictures go and
-the reader is told how many it lost.
+reader has not let go of is kept, so that another can begin there if its recording fails, until
+the memory limit is reached; then the oldest pictures go and the reader is told how many it lost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import deque
 
 from recorderd.core.model import Nanoseconds
 from recorderd.engine.packets import Packet
-
 
 FROM_THE_FIRST = -1
 """The place of a reader that began before any picture had come: numbers go on from session to
@@ -85,39 +84,33 @@ class PacketBuffer:
                 start = first.sequence
             else:
                 start = self._packets[-1].sequence + 1 if self._packets else FROM_THE_FIRST
-            reader = PacketReader(self, start)
+            reader = PacketReader(self, start, first.captured_ns if first else from_ns)
             self._readers.add(reader)
             return reader
 
     def _trim(self) -> None:
-        needed = min((reader.position for reader in self._readers), default=None)
-        horizon = self._packets[-1].captured_ns - self._keep_ns
-        while len(self._packets) > 1:
-            if self._bytes <= self._largest_bytes:
-                if needed is not None and needed <= self._packets[0].sequence:
-                    return
-                if not self._a_later_keyframe_reaches(horizon):
-                    return
+        horizon = min(
+            [
+                self._packets[-1].captured_ns - self._keep_ns,
+                *(reader.needed_ns for reader in self._readers),
+            ]
+        )
+        while len(self._packets) > 1 and (
+            self._bytes > self._largest_bytes or self._a_later_keyframe_reaches(horizon)
+        ):
             self._bytes -= len(self._packets.popleft().data)
 
     def _a_later_keyframe_reaches(self, horizon: Nanoseconds) -> bool:
-        """Whether the pre-roll stays complete without the oldest group of pictures."""
+        """Whether all from `horizon` on can be decoded without the oldest group of pictures."""
         for index, packet in enumerate(self._packets):
-            if packet.captured_ns > horizon:
-                return False
             if index and packet.keyframe:
-                return True
+                return packet.captured_ns <= horizon
         return False
 
     def _read(self, reader: PacketReader, timeout: float) -> Packet | None:
         with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    self._ended or (self._packets and self._packets[-1].sequence >= reader.position)
-                ),
-                timeout,
-            )
-            if not self._packets or self._packets[-1].sequence < reader.position:
+            self._changed.wait_for(lambda: self._ended or self._holds_more_for(reader), timeout)
+            if not self._holds_more_for(reader):
                 return None
             oldest = self._packets[0].sequence
             if reader.position == FROM_THE_FIRST:
@@ -128,6 +121,13 @@ class PacketBuffer:
             packet = self._packets[reader.position - oldest]
             reader.position += 1
             return packet
+
+    def _holds_more_for(self, reader: PacketReader) -> bool:
+        return bool(self._packets) and self._packets[-1].sequence >= reader.position
+
+    def _is_finished(self, reader: PacketReader) -> bool:
+        with self._changed:
+            return self._ended and not self._holds_more_for(reader)
 
     def _forget(self, reader: PacketReader) -> None:
         with self._changed:
@@ -141,9 +141,12 @@ class PacketBuffer:
 class PacketReader:
     """One recording's place in the buffer. Used by one thread."""
 
-    def __init__(self, buffer: PacketBuffer, position: int) -> None:
+    def __init__(self, buffer: PacketBuffer, position: int, needed_ns: Nanoseconds) -> None:
         self._buffer = buffer
         self.position = position
+        """Number of the next picture to read."""
+        self.needed_ns = needed_ns
+        """Pictures from this moment on are kept, whether they were read or not."""
         self.lost = 0
 
     def read(self, timeout: float) -> Packet | None:
@@ -156,7 +159,11 @@ class PacketReader:
     @property
     def finished(self) -> bool:
         """The camera is gone and everything was read."""
-        return self._buffer.ended and self._buffer.get(self.position) is None
+        return self._buffer._is_finished(self)
+
+    def let_go(self, before_ns: Nanoseconds) -> None:
+        """What was captured before this moment will not be needed again."""
+        self.needed_ns = before_ns
 
     def close(self) -> None:
         """The buffer need not keep anything for this reader any more."""

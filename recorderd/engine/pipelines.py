@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 import av
 from av.container import OutputContainer
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
 from recorderd.core.model import Nanoseconds
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 from recorderd.engine.encoders import VideoEncoder, VideoPacket
 from recorderd.engine.footage_file import TIME_BASE, FootageFile, ticks
+from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.session import Tap
 from recorderd.errors import DeviceError
@@ -35,11 +38,14 @@ MakeEncoder: TypeAlias = Callable[[OutputContainer, EncoderKind, EncodeRequest],
 class Pipeline(Protocol):
     """Writes one recording's pictures into its file. Used by the recording's thread."""
 
+    first_ns: Nanoseconds
+    """Capture time of the first picture in the file, as far as it is known yet."""
+
     frames: int
     """Pictures that are in the file."""
 
-    undecodable: int
-    """Pictures that had to be left out because they were damaged."""
+    left_out: int
+    """Pictures that are not in the file because they were damaged."""
 
     written_ns: Nanoseconds
     """Capture time of the newest picture in the file."""
@@ -56,7 +62,10 @@ class Pipeline(Protocol):
 
 
 class CopyPipeline:
-    """The camera's own packets, untouched."""
+    """The camera's own packets, untouched.
+
+    Raises DeviceError if MP4 cannot hold this kind of pictures.
+    """
 
     def __init__(
         self,
@@ -66,39 +75,31 @@ class CopyPipeline:
         wall_offset_ns: Nanoseconds,
     ) -> None:
         self.frames = 0
-        self.undecodable = 0
+        self.left_out = 0
         self.written_ns = first_ns
         self._resume_ns = first_ns
         self._file = file
-        self._first_ns = first_ns
+        self.first_ns = first_ns
         self._wall_offset_ns = wall_offset_ns
-        self._stream = file.container.add_mux_stream(
-            description.codec,
-            rate=description.rate,
-            width=description.width,
-            height=description.height,
-            time_base=TIME_BASE,
-        )
-        context = self._stream.codec_context
-        if description.extradata:
-            context.extradata = description.extradata
-        if description.codec == "hevc":
-            context.codec_tag = "hvc1"  # Safari plays no other HEVC
+        self._stream = add_copied_stream(file.container, description)
         file.add_clock_track()
 
     def write(self, packet: Packet) -> None:
+        if packet.captured_ns < self.first_ns:
+            return  # Shown before the keyframe it follows: needs pictures that are not here.
         self._resume_ns = packet.captured_ns
-        offset_ns = packet.captured_ns - self._first_ns
-        self._file.show_clock(max(0, offset_ns), packet.captured_ns + self._wall_offset_ns)
+        offset_ns = packet.captured_ns - self.first_ns
+        self._file.show_clock(offset_ns, packet.captured_ns + self._wall_offset_ns)
         copy = av.Packet(packet.data)
         copy.stream = self._stream
         copy.time_base = TIME_BASE
         copy.pts = ticks(offset_ns)
-        copy.dts = ticks(packet.decode_ns - self._first_ns)
+        copy.dts = ticks(packet.decode_ns - self.first_ns)
         copy.is_keyframe = packet.keyframe
         self._file.mux(copy)
         self.frames += 1
         self.written_ns = max(self.written_ns, packet.captured_ns)
+        self._resume_ns = self.written_ns + 1
 
     def finish(self) -> None:
         """Nothing is ever on its way."""
@@ -109,87 +110,143 @@ class CopyPipeline:
 
 
 class EncodePipeline:
-    """Decode, hand the picture to whoever wants to look at it, encode."""
+    """Decode, hand the picture to whoever wants to look at it, encode.
+
+    Pictures from `from_ns` on are encoded; those before are only decoded.
+    """
 
     def __init__(
         self,
         file: FootageFile,
         description: StreamDescription,
         encoder: FrameEncoder,
-        first_ns: Nanoseconds,
+        from_ns: Nanoseconds,
         wall_offset_ns: Nanoseconds,
         tap: Tap,
     ) -> None:
         self.frames = 0
-        self.undecodable = 0
-        self.written_ns = first_ns
+        self.left_out = 0
+        self.written_ns = from_ns
+        self.first_ns = from_ns
         self._file = file
         self._encoder = encoder
-        self._first_ns = first_ns
         self._wall_offset_ns = wall_offset_ns
         self._tap = tap
         self._decoder = decoder_for(description)
-        self._packets: deque[Packet] = deque()
-        self._on_their_way: deque[Nanoseconds] = deque()
+        self._last_pts = -1
+        self._in_decoder: dict[int, Packet] = {}
+        self._in_encoder: deque[tuple[int, Nanoseconds]] = deque()
         file.add_clock_track()
 
     def write(self, packet: Packet) -> None:
-        self._packets.append(packet)
+        self._in_decoder[packet.sequence] = packet
         self._take(self._decode(packet))
 
     def finish(self) -> None:
         self._take(self._decode(None))
+        self._leave_out(list(self._in_decoder.values()))
         self._mux(self._encoder.flush())
+        if self._in_encoder:
+            raise _swallowed(len(self._in_encoder))
 
     @property
     def resume_ns(self) -> Nanoseconds:
-        if self._on_their_way:
-            return self._on_their_way[0]
-        return self._packets[0].captured_ns if self._packets else self.written_ns + 1
+        if self._in_encoder:
+            return self._in_encoder[0][1]
+        coming = [packet.captured_ns for packet in self._in_decoder.values()]
+        earliest = self.written_ns + 1 if self.frames else self.first_ns
+        return min((moment for moment in coming if moment >= earliest), default=earliest)
 
     def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
-        """Damaged pictures are counted, not raised: the next one is whole again."""
+        """Damaged pictures give nothing and are not raised: the next one is whole again."""
         compressed = None
         if packet is not None:
-            compressed = av.Packet(packet.data)
+            compressed = native_packet(packet.data)
             compressed.time_base = TIME_BASE
             compressed.pts = packet.sequence
         try:
             return list(self._decoder.decode(compressed))
         except av.FFmpegError:
-            self.undecodable += 1
-            if packet is not None and packet in self._packets:
-                self._packets.remove(packet)
             return []
 
     def _take(self, frames: list[av.VideoFrame]) -> None:
         for frame in frames:
-            packet = self._packet_of(frame)
-            if packet is None or packet.captured_ns < self._first_ns:
+            # The packet's number travels through the decoder as the PTS.
+            packet = self._in_decoder.get(-1 if frame.pts is None else frame.pts)
+            if packet is None:
                 continue
-            self._tap(packet, frame)
-            self._on_their_way.append(packet.captured_ns)
-            self._mux(self._encoder.encode(frame, ticks(packet.captured_ns - self._first_ns)))
+            moment = packet.captured_ns
+            if moment >= self.first_ns:
+                self._tap(packet, frame)
+                if self._last_pts < 0:
+                    self.first_ns = moment
+                    self._file.tag_beginning(moment)
+                pts = max(ticks(moment - self.first_ns), self._last_pts + 1)
+                self._last_pts = pts
+                self._in_encoder.append((pts, moment))
+                del self._in_decoder[packet.sequence]
+                self._mux(self._encoder.encode(frame, pts))
+            # A decoder gives pictures in the order they are shown in.
+            self._leave_out([old for old in self._in_decoder.values() if old.captured_ns <= moment])
 
-    def _packet_of(self, frame: av.VideoFrame) -> Packet | None:
-        """The packet a decoded picture came from: its number travels as the PTS."""
-        for packet in self._packets:
-            if packet.sequence == frame.pts:
-                while self._packets[0].sequence < packet.sequence:
-                    self._packets.popleft()
-                self._packets.remove(packet)
-                return packet
-        return None
+    def _leave_out(self, packets: list[Packet]) -> None:
+        """These will never come out of the decoder any more."""
+        for packet in packets:
+            del self._in_decoder[packet.sequence]
+            self.left_out += packet.captured_ns >= self.first_ns
 
     def _mux(self, encoded: list[VideoPacket]) -> None:
         for packet in encoded:
-            captured_ns = self._on_their_way[0]
-            offset_ns = captured_ns - self._first_ns
-            self._file.show_clock(offset_ns, captured_ns + self._wall_offset_ns)
+            if not self._in_encoder or packet.pts != self._in_encoder[0][0]:
+                raise _swallowed(1)
+            captured_ns = self._in_encoder[0][1]
+            self._file.show_clock(captured_ns - self.first_ns, captured_ns + self._wall_offset_ns)
             self._file.mux(packet)
-            self._on_their_way.popleft()
+            self._in_encoder.popleft()
             self.frames += 1
             self.written_ns = captured_ns
+
+
+def _swallowed(count: int) -> DeviceError:
+    return DeviceError(
+        f"The encoder lost or mixed up {count} picture{'s' if count != 1 else ''}",
+        "Recording goes on with another encoder; if this comes again, restart the computer",
+    )
+
+
+def add_copied_stream(container: OutputContainer, description: StreamDescription) -> Stream:
+    """Add a stream for the camera's own packets. Raises DeviceError.
+
+    PyAV lets nobody give a header and a tag to a stream without an encoder, unless it was made
+    after that of another file: a tiny one in memory. NUT holds any codec without looking into it.
+    Without a header PyAV takes it from the first packet.
+    """
+    size = {"width": description.width, "height": description.height}
+    try:
+        if not description.extradata:
+            return container.add_mux_stream(
+                description.codec, rate=description.rate, time_base=TIME_BASE, **size
+            )
+        memory = io.BytesIO()
+        with av.open(memory, "w", format="nut") as pattern:
+            stream = pattern.add_mux_stream(description.codec, time_base=TIME_BASE, **size)
+            packet = av.Packet(b"\0")
+            packet.stream, packet.time_base = stream, TIME_BASE
+            packet.pts = packet.dts = 0
+            pattern.mux_one(packet)
+        memory.seek(0)
+        with av.open(memory, format="nut") as pattern:
+            copied = container.add_stream_from_template(pattern.streams.video[0], opaque=True)
+    except (av.FFmpegError, ValueError) as error:
+        raise DeviceError(
+            f"Pictures of the kind {description.codec} cannot be copied into MP4: {error}",
+            "Set recording.mode to encode",
+        ) from error
+    copied.time_base = TIME_BASE
+    copied.codec_context.extradata = description.extradata
+    if description.codec == "hevc":
+        copied.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
+    return copied
 
 
 def decoder_for(description: StreamDescription) -> VideoCodecContext:

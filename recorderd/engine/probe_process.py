@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
+import av.logging
 import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
 from recorderd.engine.encoders import VideoEncoder, library_words
 from recorderd.engine.footage_file import TIME_BASE
+from recorderd.engine.native_packet import native_packet
 from recorderd.engine.pipelines import decoder_for
 from recorderd.engine.probe import EncoderProof, proof_document, request_from
 from recorderd.errors import DeviceError
@@ -78,10 +80,13 @@ def prove(kind: EncoderKind, request: EncodeRequest, pictures: Sequence[bytes]) 
     file = io.BytesIO()
     # The recorder's flags: what the muxer makes of the packets is part of the proof.
     container = av.open(file, "w", format="mp4", options={"movflags": "hybrid_fragmented"})
+    av.logging.set_level(av.logging.ERROR)
     try:
         encoder = VideoEncoder(container, kind, request)
     except DeviceError as error:
         return failed(f"{error.problem}. {error.remedy}", opened=False)
+    finally:
+        av.logging.set_level(None)
     try:
         given, speed = _encode(container, encoder, request, pictures)
         container.close()
@@ -111,7 +116,7 @@ def _encode(
     steady_from: tuple[int, float] | None = None
     started = time.perf_counter()
     to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
-    frames = (frame for data in to_and_fro for frame in decoder.decode(av.Packet(data)))
+    frames = (frame for data in to_and_fro for frame in decoder.decode(native_packet(data)))
     for pts, frame in zip(_uneven_pts(request), frames, strict=False):
         packets = encoder.encode(frame, pts)
         container.mux(packets)
@@ -197,7 +202,7 @@ def camera_pictures(request: EncodeRequest) -> list[bytes]:
     context.max_b_frames = 0
     if request.codec == "mjpeg":
         # About the 100 to 300 Mbit/s of a USB camera at 3840x2160, 30 pictures a second.
-        context.options = {"flags": "+qscale", "global_quality": str(118 * 5)}
+        context.options = {"qmin": "6", "qmax": "6"}
     packets = []
     for number, picture in enumerate(_scenes(request.width, request.height)):
         frame = VideoFrame.from_ndarray(picture, "rgb24").reformat(

@@ -96,7 +96,7 @@ class Recording:
 
     @property
     def _dropped(self) -> int:
-        return self._reader.lost + (self._pipeline.undecodable if self._pipeline else 0)
+        return self._reader.lost + (self._pipeline.left_out if self._pipeline else 0)
 
     def _run(self) -> None:
         try:
@@ -106,18 +106,22 @@ class Recording:
                 return
             file = self._open_file(first)
             if file is not None:
-                self._record(file, first)
+                try:
+                    self._record(file, first)
+                finally:
+                    file.abandon()
         finally:
-            if not self._interrupted:
-                self._reader.close()
+            self._reader.close()
 
     # --- reading
 
     def _first_packet(self) -> Packet | None:
-        """The first picture of the file. A copy begins with the keyframe before the moment
-        asked for, an encoded file with the first picture at or after it."""
+        """The first picture to be read: the first one at or after the moment asked for, or the
+        keyframe it needs. A copy shows that keyframe too, an encoded file does not."""
+        intra = self._session.description.intra_only
         while (packet := self._next_packet()) is not None:
-            if packet.keyframe:
+            early = intra and packet.captured_ns < self.command.from_ns
+            if packet.keyframe and not early:
                 return packet
         return None
 
@@ -126,7 +130,8 @@ class Recording:
         while True:
             packet = self._reader.read(_WAIT_SECONDS)
             if packet is not None:
-                over = self._stop_at_ns is not None and packet.captured_ns >= self._stop_at_ns
+                # With B-frames a picture is sent before others that were taken before it.
+                over = self._stop_at_ns is not None and packet.decode_ns >= self._stop_at_ns
                 return None if over else packet
             if self._reader.finished:
                 return None
@@ -146,27 +151,34 @@ class Recording:
         encoder = self._choice.encoder
         tags = {
             **self.command.tags,
-            "monotonic_ns": str(self._first_ns),
             "recorder_mode": self._choice.mode.value,
             "recorder_encoder": encoder.name if encoder else "",
         }
         file: FootageFile | None = None
         try:
             file = FootageFile(self.command.files.incoming_video, tags, self._settings.sync_seconds)
+            file.tag_beginning(self._first_ns)
             self._write_still()
             self._pipeline = self._make_pipeline(file)
             return file
         except StorageError as error:
-            if file is not None:
-                file.abandon()
+            self._discard(file)
+            self._storage_failed(error, self._first_ns)
             self._nothing(str(error))
         except DeviceError as error:
-            if file is not None:
-                file.abandon()
-            self.command.files.incoming_video.unlink(missing_ok=True)
+            self._discard(file)
             self._encoder_failed(error, self._first_ns)
             self._nothing(str(error))
         return None
+
+    def _discard(self, file: FootageFile | None) -> None:
+        """Nothing was written: leave nothing behind, as far as the disk still obeys."""
+        if file is None:
+            return
+        file.abandon()
+        for path in (self.command.files.incoming_video, self.command.files.incoming_still):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def _make_pipeline(self, file: FootageFile) -> Pipeline:
         description = self._session.description
@@ -187,7 +199,7 @@ class Recording:
             picture = self._session.buffer.get(sequence)
         if picture is None:
             return
-        with contextlib.suppress(DeviceError, StorageError, FileExistsError):
+        with contextlib.suppress(DeviceError, StorageError):
             jpeg = jpeg_of(picture, self._session.description.codec)
             write_new_file(self.command.files.incoming_still, jpeg)
 
@@ -198,21 +210,22 @@ class Recording:
         try:
             while packet is not None:
                 pipeline.write(packet)
+                self._reader.let_go(pipeline.resume_ns - file.fragment_ns)
                 packet = self._next_packet()
             pipeline.finish()
         except DeviceError as error:
             self._encoder_failed(error, pipeline.resume_ns)
         except StorageError as error:
-            self._storage_failed(error, pipeline.resume_ns)
+            self._storage_failed(error, pipeline.resume_ns - file.fragment_ns)
+        if not pipeline.frames:
+            self._discard(file)
+            self._nothing("no picture could be decoded or written")
+            return
         try:
             size = file.close()
-            if not pipeline.frames:
-                self.command.files.incoming_video.unlink()
-                self._nothing("no picture could be decoded")
-                return
             self._publish()
         except StorageError as error:
-            self._storage_failed(error, pipeline.resume_ns)
+            self._storage_failed(error, pipeline.resume_ns - file.fragment_ns)
             self._salvage()
             return
         self._report(
@@ -221,8 +234,8 @@ class Recording:
                 bytes=size,
                 frames=pipeline.frames,
                 dropped=self._dropped,
-                first_ns=self._first_ns,
-                duration_ns=pipeline.written_ns - self._first_ns,
+                first_ns=pipeline.first_ns,
+                duration_ns=pipeline.written_ns - pipeline.first_ns,
                 codec="h264" if self._choice.mode is Mode.ENCODE else self._codec,
                 encoder=self._choice.encoder.name if self._choice.encoder else "",
                 mode=self._choice.mode.value,
@@ -250,17 +263,18 @@ class Recording:
         self._interrupt(StopReason.ENCODER_FAILED, str(error), resume_ns)
 
     def _storage_failed(self, error: StorageError, resume_ns: Nanoseconds) -> None:
+        """The newest fragment may never have left memory: its pictures are recorded again."""
         full = is_disk_full(error)
         reason = StopReason.DISK_FULL if full else StopReason.STORAGE_LOST
-        self._interrupt(reason, str(error), resume_ns)
+        self._interrupt(reason, str(error), max(resume_ns, self._first_ns))
 
     def _interrupt(self, reason: StopReason, problem: str, resume_ns: Nanoseconds) -> None:
         """Report once, and keep the pictures that are not in the file for the next part."""
         if self._interrupted:
             return
         self._interrupted = True
-        self._session.hold(self._session.buffer.reader(resume_ns))
-        self._reader.close()
+        if self._stop_at_ns is None:
+            self._session.hold(self._session.buffer.reader(resume_ns))
         self._report(RecordingInterrupted(self.command.recording_id, reason, problem, resume_ns))
 
     def _salvage(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingId
-from recorderd.engine.footage_file import storage_errors
+from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.errors import StorageError
 from recorderd.store.footage import RecordingFiles, publish
@@ -18,9 +19,10 @@ from recorderd.store.footage import RecordingFiles, publish
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a finished file says about itself."""
+    """What a video file says about itself; `indexed` of its pictures are in its main index."""
 
     frames: int
+    indexed: int
     duration_ns: Nanoseconds
     codec: str
     width: int
@@ -33,8 +35,9 @@ def facts_of(path: Path) -> FileFacts | None:
     frames = 0
     first = last = None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
+            indexed = stream.frames
             with contextlib.suppress(av.FFmpegError):  # the torn end of a file is expected
                 for packet in container.demux(stream):
                     if packet.pts is None or packet.size == 0:
@@ -47,6 +50,7 @@ def facts_of(path: Path) -> FileFacts | None:
                 return None
             return FileFacts(
                 frames,
+                indexed,
                 round((last - first) * NANOSECONDS_PER_SECOND),
                 stream.codec_context.codec.canonical_name,
                 stream.codec_context.width,
@@ -60,22 +64,25 @@ def facts_of(path: Path) -> FileFacts | None:
 def remux(source: Path, target: Path) -> None:
     """Copy every readable packet into an ordinary MP4, forced onto the disk.
 
-    Raises StorageError (disk full) or av.FFmpegError (not a video); `target` is then removed.
+    Raises StorageError (disk full, or not a video); `target` is then removed.
     """
     try:
         with (
             storage_errors(target),
-            av.open(str(source)) as torn,
+            av.open(str(source), metadata_errors="replace") as torn,
             av.open(
                 str(target), "w", format="mp4", options={"movflags": "use_metadata_tags"}
             ) as whole,
         ):
             whole.metadata.update(torn.metadata)
             streams = {
-                stream.index: whole.add_stream_from_template(stream)
+                stream.index: whole.add_stream_from_template(stream, opaque=True)
                 for stream in torn.streams
                 if stream.type in ("video", "subtitle")
             }
+            for stream in whole.streams.video:
+                if stream.codec_context.name == "hevc":
+                    stream.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
             with contextlib.suppress(av.FFmpegError):
                 for packet in torn.demux():
                     if packet.dts is not None and packet.size and packet.stream_index in streams:
@@ -88,8 +95,40 @@ def remux(source: Path, target: Path) -> None:
             finally:
                 os.close(descriptor)
     except BaseException:
-        target.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            target.unlink(missing_ok=True)
         raise
+
+
+def reopen(path: Path) -> bool:
+    """Undo a closing that was cut off: the index of the whole file is lost, those of the
+    fragments are still in it. True if that is how the file was.
+
+    Closing a hybrid MP4 puts all fragments into one `mdat` box, by writing its header over a
+    `free` box at the beginning, and then writes the index behind it. What lies in that box begins
+    with the `ftyp` and `moov` boxes of the fragmented file. Raises StorageError.
+    """
+    with storage_errors(path), path.open("r+b") as file:
+        beginning = file.read(4096)
+        place = 0
+        while place + 16 <= len(beginning):
+            size, kind = struct.unpack_from(">I4s", beginning, place)
+            header = 16 if size == 1 else 8
+            if kind == b"mdat":
+                inner, inner_kind = struct.unpack_from(">I4s", beginning, place + header)
+                skipped = header + inner
+                moov = beginning[place + skipped + 4 : place + skipped + 8]
+                if inner_kind != b"ftyp" or moov != b"moov":
+                    return False
+                file.seek(place)
+                file.write(struct.pack(">I4s", skipped, b"free"))
+                file.flush()
+                os.fdatasync(file.fileno())
+                return True
+            if size < 8:
+                return False
+            place += size
+        return False
 
 
 def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | NothingLeft:
@@ -99,33 +138,59 @@ def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | Noth
     no room for that, the torn file is published as it is: it plays up to its last fragment.
     Raises StorageError if the folder cannot be used now.
     """
-    if not files.video.exists():
-        torn = files.incoming_video
-        before = facts_of(torn) if torn.exists() else None
-        if before is None:
-            return NothingLeft(recording_id, _what_was_found(torn))
-        whole = torn.with_suffix(".salvaged.mp4")
-        whole.unlink(missing_ok=True)
-        with contextlib.suppress(StorageError, av.FFmpegError):
-            remux(torn, whole)
-            after = facts_of(whole)
-            if after is not None and after.frames >= before.frames:
-                whole.replace(torn)
-            else:
-                whole.unlink(missing_ok=True)
-    if files.incoming_still.exists() and not files.still.exists():
-        publish(files.incoming_still, files.still)
-    if not files.video.exists():
-        publish(files.incoming_video, files.video)
+    with storage_errors(files.incoming_video):
+        in_place = files.video.exists()
+        if not in_place:
+            torn = files.incoming_video
+            if not torn.exists() or not _mend(torn):
+                return NothingLeft(recording_id, _what_was_found(torn))
+        if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
+            publish(files.incoming_still, files.still)
+        # Also finishes a move that was cut off between the new name and the old one.
+        if files.incoming_video.exists() and not _is_other_file(files.incoming_video, files.video):
+            publish(files.incoming_video, files.video)
+        return _found(recording_id, files)
+
+
+def _mend(torn: Path) -> bool:
+    """Make an ordinary file of it where that is possible; False if it holds no picture."""
+    before = facts_of(torn)
+    if before is None and torn.stat().st_size and reopen(torn):
+        before = facts_of(torn)
+    if before is None:
+        return False
+    if before.indexed == before.frames:
+        return True
+    whole = torn.with_suffix(".salvaged.mp4")
+    whole.unlink(missing_ok=True)
+    with contextlib.suppress(StorageError):
+        remux(torn, whole)
+        after = facts_of(whole)
+        if after is not None and after.frames >= before.frames:
+            whole.replace(torn)
+        else:
+            whole.unlink()
+    return True
+
+
+def _is_other_file(incoming: Path, final: Path) -> bool:
+    return final.exists() and not final.samefile(incoming)
+
+
+def _found(recording_id: RecordingId, files: RecordingFiles) -> Captured | NothingLeft:
     facts = facts_of(files.video)
     if facts is None:
         return NothingLeft(recording_id, _what_was_found(files.video))
+    try:
+        first_ns = int(facts.tags.get(BEGINNING_TAG, ""))
+    except ValueError:
+        first_ns = 0
     return Captured(
         recording_id=recording_id,
         bytes=files.video.stat().st_size,
         frames=facts.frames,
         dropped=0,
-        first_ns=int(facts.tags.get("monotonic_ns", "0")),
+        first_ns=first_ns,
         duration_ns=facts.duration_ns,
         codec=facts.codec,
         encoder=facts.tags.get("recorder_encoder", ""),

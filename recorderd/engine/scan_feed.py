@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import av
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned
 from recorderd.core.model import Fault, Nanoseconds, nanoseconds
+from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packet_buffer import PacketReader
 from recorderd.engine.packets import Packet
 from recorderd.engine.pipelines import decoder_for
@@ -66,7 +68,9 @@ class ScanFeed:
         self._changed = threading.Condition()
         self._closing = False
         self._deaths_in_a_row = 0
+        self._faulty = False
         self._codes_seen_ns: Nanoseconds | None = None
+        self._offered_ns: Nanoseconds | None = None
         self._due_ns: Nanoseconds = 0
         self._thread = threading.Thread(target=self._run, name="scan feed")
 
@@ -88,7 +92,11 @@ class ScanFeed:
 
     def offer(self, packet: Packet, frame: av.VideoFrame) -> None:
         """A picture that was decoded anyway; taken if a scan is due. Called by recordings."""
-        if self._clock() < self._due_ns or self._clock() - packet.captured_ns > FRESH:
+        now = self._clock()
+        if now - packet.captured_ns > FRESH:
+            return
+        self._offered_ns = now
+        if now < self._due_ns:
             return
         with self._changed:
             self._offer = (packet, frame)
@@ -98,34 +106,32 @@ class ScanFeed:
         while not self._closing:
             session = self._session
             if session is None:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closing or self._session is not None)
+                self._wait_for_other(None)
                 continue
-            pictures = (
-                _NewestPictures(self, session)
-                if session.description.intra_only
-                else _EveryPicture(session)
-            )
             try:
-                self._watch(session, pictures)
+                self._watch(session)
             except DeviceError as error:
+                self._faulty = True
                 self._report(FaultRaised(Fault.SCANNER, str(error)))
-                self.watch(None)
-            finally:
-                pictures.close()
+                self._wait_for_other(session)
 
-    def _watch(self, session: Session, pictures: _NewestPictures | _EveryPicture) -> None:
-        while not self._closing and self._session is session:
-            wait_ns = self._due_ns - self._clock()
-            if wait_ns > 0:
-                with self._changed:
-                    self._changed.wait_for(
-                        lambda: self._closing or self._session is not session, wait_ns / 1e9
-                    )
-                continue
-            picture = pictures.next()
-            if picture is not None:
-                self._scan(session, *picture)
+    def _wait_for_other(self, session: Session | None, seconds: float | None = None) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or self._session is not session, seconds)
+
+    def _watch(self, session: Session) -> None:
+        """Scan until there is another session. Raises DeviceError if it cannot be decoded."""
+        intra = session.description.intra_only
+        pictures = _NewestPictures(self, session) if intra else _EveryPicture(session, self._clock)
+        with closing(pictures):
+            while not self._closing and self._session is session:
+                wait_ns = self._due_ns - self._clock()
+                if wait_ns > 0:
+                    self._wait_for_other(session, wait_ns / 1e9)
+                    continue
+                picture = pictures.next()
+                if picture is not None:
+                    self._scan(session, *picture)
 
     def _scan(self, session: Session, packet: Packet, frame: av.VideoFrame) -> None:
         started_ns = self._clock()
@@ -139,8 +145,11 @@ class ScanFeed:
         busy = self._codes_seen_ns is not None and started_ns - self._codes_seen_ns < BUSY_FOR
         rate = BUSY_SCANS_PER_SECOND if busy else self._settings.scans_per_second
         self._due_ns = started_ns + nanoseconds(1 / max(rate, self._settings.scans_per_second))
+        with self._changed:
+            self._offer = None  # It came while this one was scanned; a newer one will be there.
         if result.problem is None:
-            if self._deaths_in_a_row >= DEATHS_THAT_ARE_A_FAULT:
+            if self._faulty:
+                self._faulty = False
                 self._report(FaultCleared(Fault.SCANNER))
             self._deaths_in_a_row = 0
             self._report(FrameScanned(packet.captured_ns, packet.sequence, result.codes))
@@ -148,6 +157,7 @@ class ScanFeed:
         self.deaths += 1
         self._deaths_in_a_row += 1
         if self._deaths_in_a_row == DEATHS_THAT_ARE_A_FAULT:
+            self._faulty = True
             self._report(FaultRaised(Fault.SCANNER, result.problem))
 
     def take_offer(self, after: int) -> tuple[Packet, av.VideoFrame] | None:
@@ -159,6 +169,10 @@ class ScanFeed:
         return offer if self._clock() - offer[0].captured_ns <= FRESH else None
 
     def wait_for_offer(self, seconds: float) -> None:
+        """Wait for a picture if a recording decodes at the camera's pace, else return at once."""
+        offered_ns = self._offered_ns
+        if offered_ns is None or self._clock() - offered_ns > FRESH:
+            return
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._offer is not None, seconds)
 
@@ -177,13 +191,10 @@ class _NewestPictures:
         self._buffer = session.buffer
         self._decoder = decoder_for(session.description)
         self._sequence = 0
-        self._offers_come = False
 
     def next(self) -> tuple[Packet, av.VideoFrame] | None:
-        if self._offers_come:
-            self._feed.wait_for_offer(self.OFFER_WAIT_SECONDS)
+        self._feed.wait_for_offer(self.OFFER_WAIT_SECONDS)
         offer = self._feed.take_offer(self._sequence)
-        self._offers_come = offer is not None
         if offer is not None:
             self._sequence = offer[0].sequence
             return offer
@@ -204,10 +215,8 @@ class _NewestPictures:
 class _EveryPicture:
     """For cameras with inter pictures (H.264): all must be decoded to see the newest one."""
 
-    def __init__(self, session: Session) -> None:
-        self._buffer = session.buffer
-        self._description = session.description
-        self._reader: PacketReader = session.buffer.reader(time.monotonic_ns())
+    def __init__(self, session: Session, clock: Callable[[], Nanoseconds]) -> None:
+        self._reader: PacketReader = session.buffer.reader(clock())
         self._decoder = decoder_for(session.description)
         self._packets: dict[int, Packet] = {}
 
@@ -217,7 +226,8 @@ class _EveryPicture:
         timeout = 0.1
         while (packet := self._reader.read(timeout)) is not None:
             timeout = 0.0
-            compressed = av.Packet(packet.data)
+            self._reader.let_go(packet.captured_ns)
+            compressed = native_packet(packet.data)
             compressed.pts = packet.sequence
             self._packets[packet.sequence] = packet
             try:

@@ -14,8 +14,8 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     """What is wrong with a finished file, None if nothing is.
 
     Checks that the index holds `frames` pictures, that the first and the last one decode, and
-    that the length is `duration_ns` (monotonic clock, first to last picture) to within a
-    twentieth of a second.
+    that the length is `duration_ns` (monotonic clock, first to last picture) to within five
+    milliseconds, so that a missing picture shows.
     """
     try:
         with av.open(str(path)) as container:
@@ -32,7 +32,7 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     except (av.FFmpegError, IndexError) as error:
         return f"the file cannot be read: {error}"
     expected = duration_ns / NANOSECONDS_PER_SECOND
-    if abs(length - expected) > 0.05:
+    if abs(length - expected) > 0.005:
         return f"the file is {length:.3f} s long, the clock says {expected:.3f} s"
     return None
 

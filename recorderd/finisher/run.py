@@ -126,7 +126,9 @@ class Finisher:
         try:
             done = transcode(recording, self._settings, self._idleness.pause_while_recording)
         except DeviceError as error:
-            raise DeviceError(error.problem, "The recording stays as it is and can be downloaded")
+            raise DeviceError(
+                error.problem, "The recording stays as it is and can be downloaded"
+            ) from error
         if done is not None:
             chores.transcoded(recording.id, done)
             log.info(

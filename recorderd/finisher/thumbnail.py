@@ -38,7 +38,7 @@ def make_thumbnail(video: Path) -> None:
 def _first_picture(path: Path) -> av.VideoFrame | None:
     try:
         source = io.BytesIO(path.read_bytes()) if path.suffix == ".jpg" else str(path)
-        with av.open(source) as container:
+        with av.open(source, "r") as container:
             return next(container.decode(video=0), None)
     except (av.FFmpegError, IndexError, OSError):
         return None

@@ -242,7 +242,9 @@ class Station:
         self._note("recording started", f"part {action.part}", action.recording_id)
 
     def _stop(self, recording_id: RecordingId, at_ns: Nanoseconds, reason: StopReason) -> None:
-        self._entries[recording_id].stop_reason = reason
+        entry = self._entries.get(recording_id)
+        if entry is not None:  # a recording that has just failed is stopped, too
+            entry.stop_reason = reason
         self._link.send(Stop(recording_id, at_ns))
         self._note("recording stopped", reason.value, recording_id)
 

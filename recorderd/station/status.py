@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recorderd.config import without_password
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 from recorderd.core.state import State
 from recorderd.engine.messages import Heartbeat, StreamOpened
@@ -45,7 +46,7 @@ def document(
         "pending": sorted(fault.value for fault in state.pending),
         "camera": (
             {
-                "source": settings.camera.source.partition("@")[2] or settings.camera.source,
+                "source": without_password(settings.camera.source),
                 "codec": stream.codec,
                 "width": stream.width,
                 "height": stream.height,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -17,7 +17,7 @@ from recorderd.core.model import (
     RecordingState,
     Symbology,
 )
-from recorderd.errors import InvariantViolationError
+from recorderd.errors import CatalogueError, InvariantViolationError
 from recorderd.store.database import (
     CatalogueUnavailableError,
     open_for_writing,
@@ -76,13 +76,9 @@ class Catalogue:
         return cls(url, station, database)
 
     def close(self) -> None:
-        """Close the database; never raises for the sake of the database."""
-        if not self._database.is_closed():
-            try:
-                with translated(self._url):
-                    self._database.close()
-            except (CatalogueUnavailableError, InvariantViolationError):
-                pass
+        """Close the database; safe to call twice, and its errors no longer matter."""
+        with suppress(CatalogueError, InvariantViolationError), translated(self._url):
+            self._database.close()
 
     @contextmanager
     def transaction(self) -> Iterator[Tables]:

@@ -235,6 +235,24 @@ def test_a_low_disk_refuses_new_orders_but_lets_a_recording_run() -> None:
     assert bench.free(100).wait(1).orders == ["A-1", "B-2"]
 
 
+@pytest.mark.parametrize("fault", sorted(ENDS_THE_PART))
+def test_with_a_low_disk_an_interrupted_order_still_goes_on(fault: Fault) -> None:
+    bench = Bench.recording().free(3).lose(fault).wait(10).regain(fault)
+    assert [start.part for start in bench.starts] == [1, 2]
+    assert bench.signal() is Signal.FAULT_RECORDING
+
+
+def test_with_a_low_disk_an_encoder_is_still_replaced_at_once() -> None:
+    bench = Bench.recording().free(3).interrupt(StopReason.ENCODER_FAILED)
+    assert [start.part for start in bench.starts] == [1, 2]
+
+
+def test_right_at_the_reserve_an_order_does_not_go_on() -> None:
+    bench = Bench.recording().free(0.4).free(0.6).wait(10)
+    assert bench.orders == ["A-1"]
+    assert bench.free(1.0).orders == ["A-1", "A-1"]
+
+
 def test_before_the_disk_is_full_the_recording_is_closed() -> None:
     bench = Bench.recording().free(0.4)
     assert bench.reasons == [StopReason.DISK_FULL]
@@ -349,6 +367,8 @@ def test_the_run_ends_only_when_everything_is_saved(
     assert not bench.wait(1).finish(second).wait(1).ended
     assert bench.finish(first).ended
     assert isinstance(bench.actions[-1], EndRun)
+    bench.send(ShutdownRequested()).wait(10).press()
+    assert len(bench.done(EndRun)) == 1
 
 
 def test_an_idle_station_leaves_at_once() -> None:

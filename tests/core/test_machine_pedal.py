@@ -98,3 +98,15 @@ def test_a_press_while_the_last_part_is_being_saved_makes_it_the_final_one() -> 
 def test_a_hold_flags_the_last_part_of_an_interrupted_order() -> None:
     bench = Bench.recording().lose(Fault.CAMERA).wait(5).press(seconds=3)
     assert bench.flagged == [bench.starts[0].recording_id]
+
+
+def test_a_press_after_the_last_part_was_saved_says_so() -> None:
+    bench = Bench.recording().lose(Fault.CAMERA).finish()
+    assert Signal.SAVED not in bench.played
+    assert bench.press().played[-1] is Signal.SAVED
+
+
+def test_a_press_after_the_last_part_failed_does_not_say_saved() -> None:
+    bench = Bench.recording().lose(Fault.CAMERA)
+    bench.fail(bench.starts[0].recording_id).press()
+    assert Signal.SAVED not in bench.played

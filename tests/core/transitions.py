@@ -23,7 +23,7 @@ from recorderd.core.actions import (
     StopRecording,
     VoidRecording,
 )
-from recorderd.core.events import FaultCleared, ShutdownRequested
+from recorderd.core.events import FaultCleared, ShutdownRequested, TimePassed
 from recorderd.core.labels import View
 from recorderd.core.model import BLOCKING_FAULTS, Fault, StopReason
 from tests.core.bench import PLENTY, Bench
@@ -32,13 +32,16 @@ TABLE = Path(__file__).with_name("transitions.md")
 
 MOST_COMPLICATIONS = 1
 
+LIKE_THE_CAMERA = frozenset({Fault.ENGINE, Fault.STORAGE})
+"""Faults that end a part as a lost camera does: shown, but not followed further."""
+
 INTRODUCTION = """\
 # What the station does, explored
 
 Generated from the code by `python -m tests.core.transitions`; a test keeps it up to date.
 From each state the table lists every event that changes the state or makes the station do
 something; an event that is not listed does nothing there. Recordings are old enough to be
-stopped by their label, and every label shown was out of view before.
+stopped by their label, every label shown was out of view before, and no second fault comes.
 
 - *recording*: an order is being recorded; *later part*: its recording was interrupted before;
   *stops soon*: within the warning before the time limit.
@@ -46,9 +49,9 @@ stopped by their label, and every label shown was out of view before.
 - *saving*: what is being closed and checked. A part counts as *final* if its order ended with it.
 - Faults are in brackets; all but *panel* and *pedal-stuck* refuse new recordings.
 
-States with more than {most} complication at once (a fault, something being saved, a later part,
-the warning, leaving) appear as results but are not followed further, unless an order is
-interrupted.
+States with more than one complication at once (a fault, something being saved, a later part,
+the warning, leaving) appear as results but are not followed further; nor are a lost engine and
+a lost storage, which go on like a lost camera.
 
 | state | event | new state | what is done |
 |---|---|---|---|
@@ -71,16 +74,20 @@ def always(bench: Bench) -> bool:
     return True
 
 
+def starting(bench: Bench) -> bool:
+    return bench.state.pending == BLOCKING_FAULTS
+
+
 def idle(bench: Bench) -> bool:
     return bench.state.order is None
 
 
+def at_work(bench: Bench) -> bool:
+    return bench.state.order is not None
+
+
 def running(bench: Bench) -> bool:
     return bench.state.recording is not None
-
-
-def interrupted(bench: Bench) -> bool:
-    return bench.state.suspended is not None
 
 
 def closing(bench: Bench) -> bool:
@@ -117,8 +124,24 @@ def soon(bench: Bench) -> bool:
     return bench.state.recording is not None and bench.state.recording.warned
 
 
-def without(fault: Fault) -> Callable[[Bench], bool]:
-    return lambda bench: fault not in bench.state.faults
+def sound(bench: Bench) -> bool:
+    return not bench.state.faults
+
+
+def sound_or_running(bench: Bench) -> bool:
+    return sound(bench) or running(bench)
+
+
+def waiting_for_retry(bench: Bench) -> bool:
+    return bench.state.suspended is not None and not bench.state.obstacles_to_resume
+
+
+def waiting_for_fault(bench: Bench) -> bool:
+    return bench.state.suspended is not None and bool(bench.state.obstacles_to_resume)
+
+
+def pedal_is_up_and_sound(bench: Bench) -> bool:
+    return pedal_is_up(bench) and sound(bench)
 
 
 def lacking(fault: Fault) -> Callable[[Bench], bool]:
@@ -149,7 +172,19 @@ def own_label(bench: Bench) -> None:
 
 
 def other_label(bench: Bench) -> None:
-    held("B-2" if own(bench) == "A-1" else "A-1")(bench)
+    held(other(bench))(bench)
+
+
+def other(bench: Bench) -> str:
+    return "B-2" if own(bench) == "A-1" else "A-1"
+
+
+def scan_own(bench: Bench) -> None:
+    bench.scan_by_hand(own(bench)).wait(1)
+
+
+def scan_other(bench: Bench) -> None:
+    bench.scan_by_hand(other(bench)).wait(1)
 
 
 def recorded_before(bench: Bench) -> None:
@@ -184,9 +219,15 @@ def oldest(bench: Bench) -> str:
     return bench.state.closing[0].recording_id
 
 
+def first_reports(bench: Bench) -> None:
+    for fault in sorted(bench.state.pending):
+        bench.send(FaultCleared(fault))
+
+
 LOSABLE = (Fault.CAMERA, Fault.ENGINE, Fault.STORAGE, Fault.PANEL)
 
 HAPPENINGS = (
+    Happening("every first report is good", starting, first_reports),
     Happening("a label is held", seen_while_idle, held("A-1")),
     Happening("a label recorded before is held", seen_while_idle, recorded_before),
     Happening("its own label is held", seen_at_work, own_label),
@@ -194,28 +235,30 @@ HAPPENINGS = (
     Happening("two new labels are held", seen, held("C-3", "D-4")),
     Happening("a foreign code is held", seen, held("https://example.com")),
     Happening("hand scanner: a label", idle, lambda bench: bench.scan_by_hand("A-1").wait(1)),
+    Happening("hand scanner: its own label", at_work, scan_own),
+    Happening("hand scanner: another label", at_work, scan_other),
     Happening("STOP card", seen, held("recorderd:stop")),
     Happening("FLAG card", seen, held("recorderd:flag")),
     Happening("VOID card", seen, held("recorderd:void")),
     Happening("END SHIFT card", seen, held("recorderd:end-shift")),
     Happening("pedal is pressed", pedal_is_up, lambda bench: bench.press()),
     Happening("pedal is held", pedal_is_up, lambda bench: bench.press(seconds=2.1)),
-    Happening("pedal is stuck", pedal_is_up, lambda bench: bench.pedal_down().wait(16)),
+    Happening("pedal is stuck", pedal_is_up_and_sound, lambda bench: bench.pedal_down().wait(16)),
     Happening("pedal is released", pedal_is_down, lambda bench: bench.pedal_up().wait(0.1)),
-    *(Happening(f"{fault} is lost", without(fault), lose(fault)) for fault in LOSABLE),
+    *(Happening(f"{fault} is lost", sound, lose(fault)) for fault in LOSABLE),
     *(Happening(f"{fault} is there", lacking(fault), regain(fault)) for fault in LOSABLE),
-    Happening("disk is low", without(Fault.DISK_SPACE), lambda bench: bench.free(3)),
-    Happening("disk is full", always, lambda bench: bench.free(0.1)),
+    Happening("disk is low", sound, lambda bench: bench.free(3)),
+    Happening("disk is full", sound_or_running, lambda bench: bench.free(0.1)),
     Happening(
-        "disk has room", lacking(Fault.DISK_SPACE), lambda bench: bench.free(PLENTY / 1e9).wait(0.5)
+        "disk has room", lacking(Fault.DISK_SPACE), lambda bench: bench.free(PLENTY / 1e9).wait(2.5)
     ),
     Happening(
         "encoder fails", running, lambda bench: bench.interrupt(StopReason.ENCODER_FAILED).wait(0.5)
     ),
     Happening("writing fails", running, lambda bench: bench.interrupt(StopReason.STORAGE_LOST)),
     Happening("recording fails at once", running, lambda bench: bench.fail(current(bench))),
-    Happening("2.5 seconds pass", interrupted, lambda bench: bench.wait(2.5)),
-    Happening("60 seconds pass", interrupted, lambda bench: bench.wait(60)),
+    Happening("2.5 seconds pass", waiting_for_retry, lambda bench: bench.wait(2.5)),
+    Happening("60 seconds pass", waiting_for_fault, lambda bench: bench.wait(60)),
     Happening("time limit is near", running, before_time_limit(30)),
     Happening("time limit comes", soon, before_time_limit(0)),
     Happening("recording is saved", closing, lambda bench: bench.finish(oldest(bench))),
@@ -257,18 +300,22 @@ def summary(bench: Bench) -> str:
 def complications(bench: Bench) -> int:
     """How far from the ordinary a state is."""
     state = bench.state
-    if len(state.pending) not in (0, len(BLOCKING_FAULTS)):
+    faults = set(state.faults)
+    if state.pending or (state.leaving is not None and not state.closing):
         return MOST_COMPLICATIONS + 1
-    count = len(state.faults) + len(state.closing) + (state.leaving is not None)
+    if state.suspended is not None:
+        # A fault and a part being saved are what an interruption consists of.
+        others = faults - {Fault.CAMERA, Fault.DISK_SPACE}
+        return 1 + len(others) + sum(one.final for one in state.closing)
+    count = len(faults) + len(faults & LIKE_THE_CAMERA) + len(state.closing)
+    count += state.leaving is not None
     if state.recording is not None:
         count += (state.recording.part > 1) + state.recording.warned
-    if state.suspended is not None and state.closing:
-        count -= 1
     return count
 
 
 def told(actions: list[Action]) -> str:
-    """What was done, in few words; journal entries only where nothing else was done."""
+    """What was done, in few words; most journal entries go without saying."""
     words = []
     for action in actions:
         match action:
@@ -289,18 +336,15 @@ def told(actions: list[Action]) -> str:
             case Note(event):
                 if event in ("order ended", "shift ended"):
                     words.append(f"note: {event}")
-    return "; ".join(words) or "note"
+    return "; ".join(words) or ("note" if actions else "-")
 
 
 def rows() -> Iterator[tuple[str, str, str, str]]:
     """Every (state, event, new state, what is done), breadth first from the start."""
-    first = Bench()
-    first.camera_looks = False
-    first.wait(0)
-    ready = Bench.ready()
-    ready.camera_looks = False
-    known = {summary(bench) for bench in (first, ready)}
-    queue = [first, ready]
+    start = Bench(minimum=0).send(TimePassed())
+    start.camera_looks = False
+    known = {summary(start)}
+    queue = [start]
     for bench in queue:
         for happening in HAPPENINGS:
             if not happening.possible(bench):
@@ -328,7 +372,7 @@ def table() -> str:
         shown = "" if before == previous else f"**{before}**"
         lines.append(f"| {shown} | {event} | {'=' if after == before else after} | {actions} |")
         previous = before
-    return INTRODUCTION.format(most=MOST_COMPLICATIONS) + "\n".join(lines) + "\n"
+    return INTRODUCTION + "\n".join(lines) + "\n"
 
 
 def main() -> None:

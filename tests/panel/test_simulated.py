@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -246,9 +247,8 @@ def test_the_socket_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
     code = "import socket,sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()"
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
     assert path.is_socket()
-    panel = SimulatedPanel(path, HOLD_SECONDS, Listener())
-    SocketClient(path).close()
-    panel.close()
+    with closing(SimulatedPanel(path, HOLD_SECONDS, Listener())):
+        SocketClient(path).close()
 
 
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
@@ -269,10 +269,9 @@ def test_a_socket_that_cannot_be_made_is_a_device_error(tmp_path: Path, name: st
 
 def test_closing_leaves_the_socket_of_a_successor_alone(bench: Bench) -> None:
     bench.path.unlink()
-    successor = SimulatedPanel(bench.path, HOLD_SECONDS, Listener())
-    bench.panel.close()
-    SocketClient(bench.path).close()
-    successor.close()
+    with closing(SimulatedPanel(bench.path, HOLD_SECONDS, Listener())):
+        bench.panel.close()
+        SocketClient(bench.path).close()
 
 
 def test_a_dead_thread_is_an_error_for_the_player(

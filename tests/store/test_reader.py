@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from peewee import SqliteDatabase
+from peewee import OperationalError, SqliteDatabase
 
 from recorderd.errors import CatalogueError
 from recorderd.store.catalogue import Catalogue
@@ -75,7 +75,14 @@ def test_empty_text_finds_the_newest_and_limits_hold(filled: str) -> None:
     assert orders(filled, "SO-1", 0) == []
 
 
-@pytest.mark.parametrize("text", ["x" * 100_000, "%" * 19_000, "\ufdfa" * 4096, "\0", "\ud800"])
+@pytest.mark.parametrize("text", ['SO"', '"SO-1"', "SO-1 OR SO-12", "SO-*", "NEAR(SO-1)", "id:SO"])
+def test_words_of_the_search_engine_mean_themselves(filled: str, text: str) -> None:
+    assert orders(filled, text) == []
+    write_one(filled, f"a {text} b")
+    assert orders(filled, text) == [f"a {text} b"]
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "%" * 100_000, "\ufdfa" * 4096, "\0", "\ud800"])
 def test_no_text_is_too_strange_to_look_for(filled: str, text: str) -> None:
     assert orders(filled, text) == []
 
@@ -96,8 +103,6 @@ def test_a_catalogue_of_another_version_is_said_so(url: str, tmp_path: Path) -> 
 
 
 def test_a_reader_cannot_write(filled: str) -> None:
-    from peewee import OperationalError
-
     database = open_for_reading(filled)
     with pytest.raises(OperationalError, match="readonly"):
         database.execute_sql("DELETE FROM recordings")  # type: ignore[no-untyped-call]

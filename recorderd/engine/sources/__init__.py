@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recorderd.config import CameraSettings
 from recorderd.core.model import Nanoseconds
 from recorderd.engine.packets import Source
 from recorderd.errors import DeviceError
+from recorderd.settings import CameraSettings
 
 
 def make_source(camera: CameraSettings, started_ns: Nanoseconds) -> Source:

@@ -11,12 +11,12 @@ from fractions import Fraction
 import av
 import av.error
 
-from recorderd.config import CameraSettings
 from recorderd.core.model import Nanoseconds, nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
 from recorderd.engine.sources import demux
 from recorderd.engine.sources.stream_clock import AnchoredClock, ArrivalClock, StreamClock
 from recorderd.errors import DeviceError
+from recorderd.settings import CameraSettings
 
 _OPEN_SECONDS = 10.0
 

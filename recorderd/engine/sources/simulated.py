@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 
-from recorderd.config import CameraSettings
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
 from recorderd.engine.sources import demux
@@ -15,6 +14,7 @@ from recorderd.engine.sources.bench_scene import BenchPictures
 from recorderd.engine.sources.bench_script import scene_at
 from recorderd.engine.sources.stream_clock import ticks_to_nanoseconds
 from recorderd.errors import InvariantViolationError
+from recorderd.settings import CameraSettings
 
 _DRIVER_BUFFERS = 8
 

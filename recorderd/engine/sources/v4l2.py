@@ -18,12 +18,12 @@ from pathlib import Path
 import av
 import av.error
 
-from recorderd.config import CameraSettings
 from recorderd.core.model import Nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
 from recorderd.engine.sources import demux
 from recorderd.engine.sources.stream_clock import ArrivalClock, KernelClock, StreamClock
 from recorderd.errors import DeviceError
+from recorderd.settings import CameraSettings
 
 AUTOMATIC_FORMATS = ("h264", "mjpeg", "nv12", "yuyv")
 _FFMPEG_NAMES = {

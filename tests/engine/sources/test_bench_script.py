@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorderd.config import LabelSettings, RecordingSettings
 from recorderd.engine.sources.bench_script import (
     CYCLE_SECONDS,
     LEAD_SECONDS,
@@ -16,6 +15,7 @@ from recorderd.engine.sources.bench_script import (
     pedal_press_times,
     scene_at,
 )
+from recorderd.settings import LabelSettings, RecordingSettings
 
 LABELS = LabelSettings()
 RECORDING = RecordingSettings()

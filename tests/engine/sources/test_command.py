@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from recorderd.config import CameraSettings
 from recorderd.engine.packets import SourcePacket
 from recorderd.engine.sources.command import CommandSource
 from recorderd.errors import DeviceError
+from recorderd.settings import CameraSettings
 from tests.engine.sources.videos import write_video
 
 CAMERA = CameraSettings(rate=20.0)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from recorderd.config import CameraSettings
 from recorderd.engine.packets import SourcePacket
 from recorderd.engine.sources.rtsp import RtspSource
 from recorderd.engine.sources.stream_clock import nanoseconds_to_ticks
 from recorderd.errors import DeviceError
+from recorderd.settings import CameraSettings
 from tests.engine.sources.rtsp_server import RtspCamera
 from tests.engine.sources.videos import FakeTime, write_video
 

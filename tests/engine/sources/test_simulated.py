@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from recorderd.config import CameraSettings
 from recorderd.engine.packet_check import problem_of
 from recorderd.engine.packets import SourcePacket
 from recorderd.engine.sources.bench_scene import read_counter
 from recorderd.engine.sources.simulated import SimulatedSource
 from recorderd.errors import DeviceError, InvariantViolationError
+from recorderd.settings import CameraSettings
 from tests.engine.sources.videos import FakeTime
 
 SECOND = 1_000_000_000

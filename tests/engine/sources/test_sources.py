@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from recorderd.config import CameraSettings
 from recorderd.engine.sources import make_source
 from recorderd.errors import DeviceError
+from recorderd.settings import CameraSettings
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from recorderd.config import CameraSettings
 from recorderd.engine.packets import StreamDescription
 from recorderd.engine.sources.v4l2 import V4l2Source, automatic_device, mismatch
 from recorderd.errors import DeviceError
+from recorderd.settings import CameraSettings
 
 CAMERA = CameraSettings(width=1920, height=1080, rate=30.0)
 
