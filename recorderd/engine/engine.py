@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 
-import av
 import structlog
 
 from recorderd import logs
@@ -250,7 +248,4 @@ def run(connection: Connection) -> int:
     hello = connection.recv()
     logs.set_up(hello.settings.log, "engine")
     threading.excepthook = _crash
-    av.logging.set_level(av.logging.ERROR)
-    # FFmpeg calls harmless things errors; what matters comes as an exception.
-    logging.getLogger("libav").setLevel(logging.CRITICAL)
     return Engine(connection, hello).run()

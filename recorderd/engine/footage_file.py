@@ -73,8 +73,8 @@ class FootageFile:
     def __init__(self, path: Path, tags: Mapping[str, str], sync_seconds: float) -> None:
         """Raises StorageError; never overwrites a file."""
         self.path = path
-        self.fragment_ns = nanoseconds(sync_seconds / 2)
-        """How much of what was given to `mux` may still be in memory."""
+        self.unsure_ns = nanoseconds(sync_seconds)
+        """More of what was given to `mux` than may still be in memory."""
         with storage_errors(path):
             self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
             # Opens nothing yet: FFmpeg does that with the first packet.
@@ -84,8 +84,10 @@ class FootageFile:
                 format="mp4",
                 options={
                     "movflags": "hybrid_fragmented+use_metadata_tags",
-                    "frag_duration": str(self.fragment_ns // 1000),
+                    "frag_duration": str(round(sync_seconds / 2 * 1_000_000)),
                     "flush_packets": "1",
+                    # Else all pictures wait in memory for the next text of the clock track.
+                    "max_interleave_delta": "1",
                 },
             )
         self.container.metadata.update({key: _storable(text) for key, text in tags.items()})

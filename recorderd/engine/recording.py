@@ -210,13 +210,13 @@ class Recording:
         try:
             while packet is not None:
                 pipeline.write(packet)
-                self._reader.let_go(pipeline.resume_ns - file.fragment_ns)
+                self._reader.let_go(pipeline.resume_ns - file.unsure_ns)
                 packet = self._next_packet()
             pipeline.finish()
         except DeviceError as error:
             self._encoder_failed(error, pipeline.resume_ns)
         except StorageError as error:
-            self._storage_failed(error, pipeline.resume_ns - file.fragment_ns)
+            self._storage_failed(error, pipeline.resume_ns - file.unsure_ns)
         if not pipeline.frames:
             self._discard(file)
             self._nothing("no picture could be decoded or written")
@@ -225,7 +225,7 @@ class Recording:
             size = file.close()
             self._publish()
         except StorageError as error:
-            self._storage_failed(error, pipeline.resume_ns - file.fragment_ns)
+            self._storage_failed(error, pipeline.resume_ns - file.unsure_ns)
             self._salvage()
             return
         self._report(
@@ -263,7 +263,7 @@ class Recording:
         self._interrupt(StopReason.ENCODER_FAILED, str(error), resume_ns)
 
     def _storage_failed(self, error: StorageError, resume_ns: Nanoseconds) -> None:
-        """The newest fragment may never have left memory: its pictures are recorded again."""
+        """The newest pictures may never have left memory: they are recorded again."""
         full = is_disk_full(error)
         reason = StopReason.DISK_FULL if full else StopReason.STORAGE_LOST
         self._interrupt(reason, str(error), max(resume_ns, self._first_ns))

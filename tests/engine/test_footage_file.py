@@ -292,7 +292,7 @@ CHILD = """
 import sys, pathlib
 from tests.engine.test_footage_file import Film, regular
 film = Film(pathlib.Path(sys.argv[1]), {"order_id": "7"}, 1.0)
-film.write(*regular(100))
+film.write(*regular(118))
 print("written", flush=True)
 sys.stdin.read()
 """
@@ -312,7 +312,7 @@ def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
     child.send_signal(signal.SIGKILL)
     child.communicate()
     readable = list(packets_of(path))
-    assert 100 - 16 <= len(readable) <= 100
+    assert 118 - 17 <= len(readable) <= 118
     assert [content for _, content, _ in readable] == [
         jpeg(number % 50) for number in range(len(readable))
     ]
