@@ -72,6 +72,14 @@ def _finish(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run.main(loaded.settings)
 
 
+def _web(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.web import run
+
+    logs.set_up(loaded.settings.log, "web")
+    return run.main(loaded.settings)
+
+
 def _check_config(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
     file = loaded.file or f"none ({DEFAULT_CONFIG_FILE} does not exist)"
     print(f"file: {escaped(str(file))}")
@@ -173,6 +181,12 @@ def _parser() -> argparse.ArgumentParser:
         _finish,
         "do what waits in the background: sealing, thumbnails, transcoding, retention",
         "recorderd finish",
+    )
+    add(
+        "web",
+        _web,
+        "serve the pages on which staff find, watch and download videos",
+        "RECORDERD__WEB__PORT=8081 recorderd web",
     )
     add(
         "check-config",

@@ -7,6 +7,7 @@ declarations; `recorderd.config` fills them from file and environment.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -97,6 +98,20 @@ def _database_url(value: str) -> str | None:
 def _symbologies(value: tuple[str, ...]) -> str | None:
     known = {"qr", "code128"}
     return None if value and set(value) <= known else 'a list of "qr" and "code128", not empty'
+
+
+def _networks(value: tuple[str, ...]) -> str | None:
+    for network in value:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            return f"networks such as 192.168.0.0/16, or single addresses; {network!r} is neither"
+    return None
+
+
+def _path_prefix(value: str) -> str | None:
+    fits = re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", value)
+    return None if fits else "nothing, or a path such as /videos without a / at its end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +333,43 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    address: str = option("", "Address the staff pages are served on; empty is every address")
+    port: int = option(8080, "TCP port of the staff pages", minimum=1, maximum=65535)
+    allowed_networks: tuple[str, ...] = option(
+        (
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+        "Who may look: the networks whose computers are answered",
+        check=_networks,
+    )
+    host_names: tuple[str, ...] = option(
+        (),
+        "Names under which the pages are reached, besides addresses, this machine's own name, "
+        "names without a dot and names that end in .local",
+    )
+    path_prefix: str = option(
+        "", "Path under which a reverse proxy shows the pages, e.g. /videos", check=_path_prefix
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        (),
+        "Reverse proxies that may say, in X-Forwarded-For, for whom they ask",
+        check=_networks,
+    )
+    rows_per_page: int = option(25, "Recordings in a list before 'older'", minimum=5, maximum=200)
+    requests_per_second: float = option(
+        50.0, "More from one address than this, on average, is refused", minimum=1, maximum=100000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     level: str = option(
         "info", "Least important messages to show", choices=("debug", "info", "warning", "error")
@@ -339,6 +391,7 @@ class Settings:
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     panel: PanelSettings = field(default_factory=PanelSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property
@@ -361,6 +414,11 @@ class Settings:
     @property
     def status_file(self) -> Path:
         return self.run_folder / "status.json"
+
+    @property
+    def visits_file(self) -> Path:
+        """Who looked at what, until the finisher has taken it into the catalogue."""
+        return self.state_folder / "visits.jsonl"
 
     @property
     def panel_socket(self) -> Path:

@@ -24,7 +24,7 @@ class Idleness:
 
     def pause_while_recording(self) -> bool:
         """Wait until nothing is being recorded; True if the work shall be dropped instead."""
-        while not self._leaving.is_set() and self._station_is_busy():
+        while not self._leaving.is_set() and self.station_is_busy():
             self._leaving.wait(0.5)
         return self._leaving.is_set()
 
@@ -33,7 +33,8 @@ class Idleness:
         url = self._settings.database_url
         return not url.startswith("sqlite:///") or os.path.exists(url[len("sqlite:///") :])  # noqa: PTH110
 
-    def _station_is_busy(self) -> bool:
+    def station_is_busy(self) -> bool:
+        """Whether the station records on a machine that has nothing to spare."""
         if (os.cpu_count() or 1) >= PLENTY_OF_PROCESSORS:
             return False
         try:

@@ -18,11 +18,13 @@ import structlog
 from recorderd.errors import CatalogueError, DeviceError, RecorderdError
 from recorderd.finisher.fingerprint import fingerprint
 from recorderd.finisher.idle import Idleness
-from recorderd.finisher.thumbnail import make_thumbnail, thumbnail_path
+from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
 from recorderd.settings import Settings
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
+from recorderd.store.footage import thumbnail_path
+from recorderd.store.visits import take_in
 
 LOOK_SECONDS = 2.0
 
@@ -69,6 +71,7 @@ class Finisher:
             return
         catalogue = Catalogue.open(self._settings.database_url, self._settings.station.name)
         try:
+            self._take_in_visits(catalogue)
             chores = Chores(catalogue)
             jobs: list[tuple[str, list[Finished], Callable[[Chores, Finished], None]]] = [
                 ("thumbnail", self._without_thumbnail(chores), self._thumbnail),
@@ -82,6 +85,14 @@ class Finisher:
                     self._try(name, job, chores, recording)
         finally:
             catalogue.close()
+
+    def _take_in_visits(self, catalogue: Catalogue) -> None:
+        if self._idleness.station_is_busy():
+            return
+        try:
+            take_in(self._settings.visits_file, catalogue)
+        except OSError as error:
+            log.warning("visits of the staff pages wait", problem=str(error))
 
     def _try(
         self,

@@ -10,12 +10,9 @@ import av
 
 from recorderd.engine.stills import jpeg_of
 from recorderd.errors import StorageError
+from recorderd.store.footage import still_path, thumbnail_path
 
 WIDTH = 480
-
-
-def thumbnail_path(video: Path) -> Path:
-    return video.with_suffix(".thumb.jpg")
 
 
 def make_thumbnail(video: Path) -> None:
@@ -23,7 +20,7 @@ def make_thumbnail(video: Path) -> None:
 
     Raises StorageError if neither can be read, OSError if it cannot be written.
     """
-    still = video.with_suffix(".jpg")
+    still = still_path(video)
     picture = _first_picture(still if still.exists() else video) or _first_picture(video)
     if picture is None:
         raise StorageError(f"{video.name} shows no picture", "Run 'recorderd fsck'")

@@ -19,7 +19,7 @@ def main(settings: Settings, everything: bool) -> int:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
-    companions = Companions(["finish"]) if everything else None
+    companions = Companions(["finish", "web"]) if everything else None
     try:
         station.run()
     finally:

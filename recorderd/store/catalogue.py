@@ -90,6 +90,11 @@ class Catalogue:
             yield self.tables
 
     @property
+    def station(self) -> str:
+        """The station whose rows this writes."""
+        return self._station
+
+    @property
     def footage_id(self) -> str | None:
         """The id of the disk this station's footage lies on; None if it was never set."""
         with self.transaction() as tables:

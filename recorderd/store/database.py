@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ _SQLITE_SCHEME: Final = "sqlite:///"
 _FILE_MODE: Final = 0o660
 """SQLite gives its -wal and -shm files the database's mode, and a reader of another user in
 our group must be able to write those: with less it can stop the writer (measured)."""
+_STEPS_BETWEEN_LOOKS: Final = 20_000
+"""Steps of SQLite's virtual machine between two looks at the deadline: under a millisecond."""
 _POSTGRESQL_CONNECT_SECONDS: Final = 3
 _POSTGRESQL_DISK_FULL: Final = "53100"
 
@@ -76,15 +79,21 @@ def open_for_writing(url: str, busy_seconds: float) -> Database:
     return database
 
 
-def open_for_reading(url: str, busy_seconds: float = 1.0) -> Database:
+def open_for_reading(
+    url: str, busy_seconds: float = 1.0, longest_seconds: float | None = None
+) -> Database:
     """Open an existing database that cannot be changed through what is returned.
 
     Never makes a database. For SQLite the folder must be writable, for a reader shares
-    memory with the writer through files there. Raises CatalogueError.
+    memory with the writer through files there. After `longest_seconds` queries end with
+    CatalogueUnavailableError. Raises CatalogueError.
     """
     path = sqlite_path(url)
     if path is None:
-        return _postgresql(url, options="-c default_transaction_read_only=on")
+        options = "-c default_transaction_read_only=on"
+        if longest_seconds is not None:
+            options += f" -c statement_timeout={round(longest_seconds * 1000)}"
+        return _postgresql(url, options=options)
     if not path.exists():
         raise CatalogueError(
             f"There is no catalogue at {path} yet",
@@ -98,6 +107,12 @@ def open_for_reading(url: str, busy_seconds: float = 1.0) -> Database:
             timeout=busy_seconds,
         )
         database.connect()
+        if longest_seconds is not None:
+            deadline = time.monotonic() + longest_seconds
+            connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
+            connection.set_progress_handler(
+                lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS
+            )
     return database
 
 
@@ -196,6 +211,11 @@ def _sqlite_error(error: sqlite3.Error, url: str) -> Exception:
             return CatalogueUnavailableError(
                 f"The catalogue {place} is locked by another program",
                 "Close any program that has it open, such as a database browser or a backup",
+            )
+        case sqlite3.SQLITE_INTERRUPT:
+            return CatalogueUnavailableError(
+                "The search took too long and was given up",
+                "Give more of the order id, or a shorter range of dates",
             )
         case sqlite3.SQLITE_FULL:
             return CatalogueUnavailableError(

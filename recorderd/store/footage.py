@@ -85,6 +85,16 @@ def stored_path(settings: Settings, video: Path) -> str:
     return video.relative_to(settings.footage_folder.absolute()).as_posix()
 
 
+def still_path(video: Path) -> Path:
+    """Where the picture of the label lies, beside its video."""
+    return video.with_suffix(".jpg")
+
+
+def thumbnail_path(video: Path) -> Path:
+    """Where the small picture for lists lies, beside its video."""
+    return video.with_suffix(".thumb.jpg")
+
+
 def sync_folder(path: Path) -> None:
     """Force a folder's entries onto the disk. Raises StorageError."""
     with _translated(path):

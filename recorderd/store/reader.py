@@ -64,6 +64,9 @@ class RecordingRow:
     flagged: bool
     held: bool
     void: bool
+    sha256: str | None
+    transcoded_from: str | None
+    deleted_at: datetime | None
 
 
 def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
@@ -73,19 +76,19 @@ def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
     Empty text finds the newest of all. At most `limit` rows. Any thread, at any time: the
     writer neither waits nor notices. Raises CatalogueError.
     """
-    with _reading(url) as tables:
+    with reading(url) as tables:
         recordings = tables.recordings
         newest_first = (recordings.started_at.desc(), recordings.id.desc())
         this_order = recordings.order_id == text
         exact = recordings.select().where(this_order).order_by(*newest_first).limit(limit)
-        rows = [_row(found) for found in exact]
+        rows = [row_of(found) for found in exact]
         others = (
             recordings.select()
             .where(_holds(recordings, search_text(text), limit) & ~this_order)
             .order_by(*newest_first)
             .limit(limit - len(rows))
         )
-        return rows + [_row(found) for found in others]
+        return rows + [row_of(found) for found in others]
 
 
 def _holds(recordings: type[Recording], fragment: str, limit: int) -> Expression:
@@ -104,9 +107,9 @@ def _holds(recordings: type[Recording], fragment: str, limit: int) -> Expression
 
 
 @contextmanager
-def _reading(url: str) -> Iterator[Tables]:
-    """Open the catalogue for one consistent look."""
-    database = open_for_reading(url)
+def reading(url: str, longest_seconds: float | None = None) -> Iterator[Tables]:
+    """Open the catalogue for one consistent look, of at most `longest_seconds`."""
+    database = open_for_reading(url, longest_seconds=longest_seconds)
     try:
         with translated(url), transaction(database):
             found = schema_version(database)
@@ -121,7 +124,8 @@ def _reading(url: str) -> Iterator[Tables]:
         database.close()
 
 
-def _row(found: Recording) -> RecordingRow:
+def row_of(found: Recording) -> RecordingRow:
+    """Turn a row of the database into plain data."""
     return RecordingRow(
         id=RecordingId(found.id),
         order_id=found.order_id,
@@ -150,4 +154,7 @@ def _row(found: Recording) -> RecordingRow:
         flagged=found.flagged,
         held=found.held,
         void=found.void,
+        sha256=found.sha256,
+        transcoded_from=found.transcoded_from,
+        deleted_at=found.deleted_at,
     )

@@ -1,0 +1,159 @@
+"""Who may ask, how often, and under which name: looked at before anything else is done."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from recorderd.settings import WebSettings
+from recorderd.web.problems import ProblemError
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+CLIENT: Final = web.RequestKey("client", str)
+"""The address for whom is asked."""
+LONGEST_ADDRESS_LINE: Final = 2048
+"""Characters of path and query; a search is at most a label's text."""
+_REMEMBERED_CLIENTS: Final = 4096
+_BURST_SECONDS: Final = 4
+
+log = structlog.get_logger("web")
+
+
+class Networks:
+    """A set of networks; addresses of IPv4 written as IPv6 count as what they are."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = [ipaddress.ip_network(network) for network in networks]
+
+    def __contains__(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
+
+
+def address_of(text: str) -> Address | None:
+    """Read an address as sockets and proxies write it; None if it is none."""
+    try:
+        address = ipaddress.ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+class Allowance:
+    """So many requests a second from each address, after a short burst (token bucket)."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._burst = per_second * _BURST_SECONDS
+        self._clock = clock
+        self._clients: OrderedDict[Address, tuple[float, float]] = OrderedDict()
+
+    def take(self, address: Address) -> bool:
+        """Whether one more request of this address is answered now."""
+        now = self._clock()
+        tokens, since = self._clients.pop(address, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - since) * self._per_second)
+        allowed = tokens >= 1
+        self._clients[address] = (tokens - 1 if allowed else tokens, now)
+        if len(self._clients) > _REMEMBERED_CLIENTS:
+            self._clients.popitem(last=False)
+        return allowed
+
+
+class Guard:
+    """Decides on each request; used by the event loop only."""
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        clock: Callable[[], float] = time.monotonic,
+        machine_name: str | None = None,
+    ) -> None:
+        self._allowed = Networks(settings.allowed_networks)
+        self._proxies = Networks(settings.trusted_proxies)
+        own_name = socket.gethostname() if machine_name is None else machine_name
+        self._names = {name.lower().rstrip(".") for name in (own_name, *settings.host_names)}
+        self._allowance = Allowance(settings.requests_per_second, clock)
+
+    def client(self, peer: str | None, forwarded: list[str]) -> Address | None:
+        """For whom a connection from `peer` asks; None if that cannot be told.
+
+        `forwarded` are the X-Forwarded-For headers. Only what a trusted proxy wrote counts:
+        from the right, up to the first address that is not one of them.
+        """
+        address = address_of(peer or "")
+        hops = [hop for header in forwarded for hop in header.split(",")]
+        while address is not None and address in self._proxies and hops:
+            address = address_of(hops.pop())
+        return address
+
+    def admits(self, address: Address) -> bool:
+        return address in self._allowed
+
+    def knows_name(self, host: str) -> bool:
+        """Whether these pages are reached under this Host header.
+
+        A stranger's web site could give its name this machine's address (DNS rebinding) and
+        read the pages through the browser of somebody in the office.
+        """
+        name = host.rpartition("]")[0][1:] if host.startswith("[") else host.partition(":")[0]
+        name = name.lower().rstrip(".")
+        if not name or not all(character.isalnum() or character in ".:-_" for character in name):
+            return False
+        return (
+            address_of(name) is not None
+            or "." not in name
+            or name.endswith(".local")
+            or name in self._names
+        )
+
+    def allows_another(self, address: Address) -> bool:
+        return self._allowance.take(address)
+
+
+def guarded(guard: Guard) -> Middleware:
+    """Refuse what must not be answered, before any handler sees it."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        address = guard.client(
+            str(peer[0]) if peer else None, request.headers.getall("X-Forwarded-For", [])
+        )
+        if address is None or not guard.admits(address):
+            log.warning("a stranger was refused", address=str(address))
+            raise ProblemError(
+                403,
+                "These pages are for the office only",
+                "This computer's network is not among web.allowed_networks in the settings.",
+            )
+        if not guard.knows_name(request.headers.get("Host", "")):
+            raise ProblemError(
+                421,
+                "These pages are not known under this name",
+                "Use the station's address, or ask the technician to add the name to "
+                "web.host_names in the settings.",
+            )
+        if not guard.allows_another(address):
+            raise ProblemError(
+                429,
+                "Too many requests",
+                "This computer asks faster than the station wants to answer. Wait a moment.",
+                {"Retry-After": "1"},
+            )
+        if len(request.raw_path) > LONGEST_ADDRESS_LINE:
+            raise ProblemError(
+                414, "That is too long to search for", "Give a part of the order number."
+            )
+        request[CLIENT] = str(address)
+        return await handler(request)
+
+    return middleware

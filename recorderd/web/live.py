@@ -1,0 +1,90 @@
+"""What the station does now, in words for the pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from recorderd.settings import Settings
+from recorderd.status import NotRunning, read_status
+from recorderd.store.identity import boot_id
+from recorderd.web.words import about
+
+_SHOWN: Final = (
+    "updated_at",
+    "station",
+    "phase",
+    "order",
+    "signal",
+    "recording_seconds",
+    "faults",
+    "mode",
+    "disk",
+    "recordings",
+    "counters",
+)
+_CAMERA: Final = ("codec", "width", "height", "rate", "pixel_format")
+_PHASES: Final = {
+    "ready": "is ready",
+    "recording": "is recording",
+    "closing": "is saving",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One look at the station. `document` is what the API shows of it."""
+
+    level: str
+    headline: str
+    details: tuple[str, ...]
+    faults: tuple[str, ...]
+    document: Mapping[str, Any]
+
+
+def look(settings: Settings, typical_bytes: int | None) -> Live:
+    """Read what the station published. May wait for the disk; raises nothing."""
+    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    if isinstance(status, NotRunning):
+        return Live(
+            level="off",
+            headline=f"{settings.station.name} is not running",
+            details=("Videos can be watched all the same.",),
+            faults=(),
+            document={"running": False, "station": settings.station.name},
+        )
+    document: dict[str, Any] = {"running": True} | {key: status.get(key) for key in _SHOWN}
+    camera = _mapping(status.get("camera"))
+    document["camera"] = {key: camera.get(key) for key in _CAMERA} if camera else None
+    orders_left = _orders_left(settings, status, typical_bytes)
+    document["orders_left"] = orders_left
+    faults = tuple(str(text) for text in _mapping(status.get("faults")).values())
+    doing = _PHASES.get(str(status.get("phase")), "is starting")
+    order = status.get("order")
+    details = ["camera ok" if camera and "camera" not in _mapping(status.get("faults")) else ""]
+    if orders_left is not None:
+        details.append(f"about {about(orders_left)} orders of space left")
+    recording = status.get("phase") == "recording"
+    return Live(
+        level="fault" if faults else "recording" if recording else "ready",
+        headline=f"{status.get('station')} {doing}{f' {order}' if order else ''}",
+        details=tuple(filter(None, details)),
+        faults=faults,
+        document=document,
+    )
+
+
+def _orders_left(
+    settings: Settings, status: Mapping[str, Any], typical_bytes: int | None
+) -> int | None:
+    free = _mapping(status.get("disk")).get("free_bytes")
+    if not isinstance(free, int) or not typical_bytes:
+        return None
+    usable = free - settings.storage.minimum_free_gigabytes * 1e9
+    return max(0, int(usable // typical_bytes))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

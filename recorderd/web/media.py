@@ -1,0 +1,95 @@
+"""Videos and pictures of recordings."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from recorderd.settings import Settings
+from recorderd.store.footage import still_path, thumbnail_path
+from recorderd.store.reader import RecordingRow
+from recorderd.store.visits import write_down
+from recorderd.web.archive import Archive
+from recorderd.web.guard import CLIENT
+from recorderd.web.library import content_disposition, look_up, missing, video_file
+from recorderd.web.problems import ProblemError
+from recorderd.web.ranges import parts
+from recorderd.web.sending import send_file
+
+_SAME_VISIT_SECONDS: Final = 600.0
+"""A player asks for a video many times while it is watched once."""
+_REMEMBERED_VISITS: Final = 1024
+
+log = structlog.get_logger("web")
+
+
+class Media:
+    """Handlers that send files of the footage folder."""
+
+    def __init__(self, settings: Settings, archive: Archive) -> None:
+        self._settings = settings
+        self._archive = archive
+        self._visits: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+
+    async def video(self, request: web.Request) -> web.StreamResponse:
+        """The video; `?download` makes it a file named after the order."""
+        row, _ = await self._archive.ask(look_up, self._settings, request.match_info["id"])
+        path = await self._archive.ask(video_file, self._settings, row)
+        headers = {"Content-Type": "video/mp4"}
+        download = "download" in request.query
+        if download:
+            headers["Content-Disposition"] = content_disposition(row)
+        if request.method == "GET" and _from_the_start(request):
+            await self._write_down(request, "download" if download else "view", row)
+        try:
+            return await send_file(request, self._archive, path, headers)
+        except FileNotFoundError:
+            raise missing() from None
+
+    async def label(self, request: web.Request) -> web.StreamResponse:
+        """The picture in which the label was read."""
+        return await self._picture(request, still_path)
+
+    async def thumbnail(self, request: web.Request) -> web.StreamResponse:
+        """A small picture for lists."""
+        return await self._picture(request, thumbnail_path)
+
+    async def _picture(
+        self, request: web.Request, beside: Callable[[Path], Path]
+    ) -> web.StreamResponse:
+        row, _ = await self._archive.ask(look_up, self._settings, request.match_info["id"])
+        video = await self._archive.ask(video_file, self._settings, row)
+        try:
+            return await send_file(
+                request, self._archive, beside(video), {"Content-Type": "image/jpeg"}
+            )
+        except FileNotFoundError:
+            raise ProblemError(
+                404, "There is no such picture", "It is made soon after the recording, if at all."
+            ) from None
+
+    async def _write_down(self, request: web.Request, event: str, row: RecordingRow) -> None:
+        client = request[CLIENT]
+        visit, now = (client, event, row.id), time.monotonic()
+        if now - self._visits.pop(visit, -_SAME_VISIT_SECONDS) < _SAME_VISIT_SECONDS:
+            self._visits[visit] = now
+            return
+        self._visits[visit] = now
+        if len(self._visits) > _REMEMBERED_VISITS:
+            self._visits.popitem(last=False)
+        try:
+            await self._archive.ask(write_down, self._settings.visits_file, event, row.id, client)
+        except OSError as error:
+            log.warning("a visit could not be written down", problem=str(error))
+
+
+def _from_the_start(request: web.Request) -> bool:
+    """Whether the first byte is asked for, not a later part of what was begun."""
+    wanted = parts(request.headers.get("Range"), 1 << 60)
+    return not wanted or any(part.start == 0 for part in wanted)

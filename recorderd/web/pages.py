@@ -1,0 +1,142 @@
+"""The two pages: search and player."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from recorderd.core.model import RecordingState
+from recorderd.settings import Settings
+from recorderd.store.reader import RecordingRow
+from recorderd.store.search import Page, Search, orders_exactly, search, stations
+from recorderd.web.archive import Archive
+from recorderd.web.figures import Figures
+from recorderd.web.library import look_up, missing, plays_in_browsers, video_file
+from recorderd.web.live import look
+from recorderd.web.problems import ProblemError
+from recorderd.web.questions import Question, read_question, written
+from recorderd.web.templates import PREFIX, render
+
+FILTERS: Final = ("q", "from", "to", "station", "flagged", "state")
+_PLAYABLE: Final = ("captured", "saved", "recovered", "damaged")
+
+
+class Pages:
+    """Handlers that make pages for people."""
+
+    def __init__(self, settings: Settings, archive: Archive, figures: Figures) -> None:
+        self._settings = settings
+        self._archive = archive
+        self._figures = figures
+
+    async def search(self, request: web.Request) -> web.StreamResponse:
+        """The search box and what was found; the newest recordings if nothing is asked.
+
+        The full id of an order, or its label's full text as a hand scanner types it, opens
+        the player at once, unless `list` asks for the list.
+        """
+        question = read_question(request.query)
+        asked = question.search
+        if asked.text and question.after is None and "list" not in request.query:
+            named = await self._archive.ask(orders_exactly, self._settings.database_url, asked.text)
+            if named:
+                raise web.HTTPSeeOther(self._player_url(request, _best(named)))
+        page, names, live = await asyncio.gather(
+            self._archive.ask(self._page, question),
+            self._archive.ask(stations, self._settings.database_url),
+            self._archive.ask(look, self._settings, await self._figures.typical_bytes()),
+        )
+        kept = {name: request.query.get(name, "").strip() for name in FILTERS}
+        asked_for = {name: value for name, value in kept.items() if value}
+        following = None
+        if page.following is not None:
+            following = "?" + urlencode(
+                {**asked_for, "list": "1", "cursor": written(page.following)}
+            )
+        text = render(
+            request,
+            "search.html",
+            page=page,
+            kept=kept,
+            searched=bool(asked_for),
+            filtered=any(name != "q" for name in asked_for),
+            first=question.after is None,
+            following=following,
+            stations=names,
+            states=[state.value for state in RecordingState],
+            live=live,
+        )
+        return web.Response(text=text, content_type="text/html")
+
+    async def player(self, request: web.Request) -> web.StreamResponse:
+        """One recording: its video, what is known of it, all takes and parts of its order."""
+        row, siblings = await self._archive.ask(look_up, self._settings, request.match_info["id"])
+        trouble: ProblemError | None = None
+        has_still = False
+        try:
+            path = await self._archive.ask(video_file, self._settings, row)
+            has_video, has_still = await self._archive.ask(
+                lambda: (path.is_file(), path.with_suffix(".jpg").is_file())
+            )
+            if not has_video:
+                trouble = missing()
+        except ProblemError as problem:
+            trouble = problem
+        text = render(
+            request,
+            "player.html",
+            row=row,
+            siblings=siblings,
+            trouble=trouble,
+            has_still=has_still,
+            plays=plays_in_browsers(row),
+            start=_second(request.query.get("t", "")),
+            frame_rate=_frame_rate(row),
+        )
+        return web.Response(text=text, content_type="text/html")
+
+    def _page(self, question: Question) -> Page:
+        url, limit = self._settings.database_url, self._settings.web.rows_per_page
+        asked = question.search
+        page = search(url, asked, question.after, limit)
+        squeezed = "".join(asked.text.split())
+        if not page.rows and question.after is None and squeezed != asked.text:
+            # Tracking numbers are often printed, and pasted, in groups.
+            page = search(url, _with_text(asked, squeezed), None, limit)
+        return page
+
+    def _player_url(self, request: web.Request, row: RecordingRow) -> str:
+        return f"{request.config_dict[PREFIX]}/recordings/{row.id}"
+
+
+def _with_text(asked: Search, text: str) -> Search:
+    return Search(
+        text, asked.order, asked.begin, asked.end, asked.station, asked.flagged, asked.states
+    )
+
+
+def _best(rows: list[RecordingRow]) -> RecordingRow:
+    """The first part of the newest take that can be watched, else the newest of all."""
+    takes = [row for row in rows if row.state in _PLAYABLE]
+    if not takes:
+        return rows[0]
+    newest = max(row.take for row in takes)
+    return min((row for row in takes if row.take == newest), key=lambda row: row.part)
+
+
+def _second(text: str) -> float | None:
+    """The second a link points to."""
+    try:
+        second = float(text)
+    except ValueError:
+        return None
+    return round(second, 3) if 0 <= second < 1_000_000 else None
+
+
+def _frame_rate(row: RecordingRow) -> float:
+    if row.frames and row.duration_ms:
+        return round(row.frames * 1000 / row.duration_ms, 3)
+    return 30.0

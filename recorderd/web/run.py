@@ -1,0 +1,97 @@
+"""`recorderd web`: serves the staff pages until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from recorderd.errors import DeviceError
+from recorderd.settings import Settings
+from recorderd.web.app import make_app
+
+SHUTDOWN_SECONDS: Final = 8.0
+"""Downloads that run may end within this time; a browser can go on with one later (Range)."""
+_IDLE_SECONDS: Final = 75.0
+_LONGEST_HEADER_BYTES: Final = 8190
+_FIRST_BYTE_SECONDS: Final = 30
+_NICE: Final = 5
+
+log = structlog.get_logger("web")
+
+
+def main(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit code. Raises DeviceError."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
+    _allow_many_connections()
+    asyncio.run(_serve(settings))
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    leaving = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leaving.set)
+    runner = web.AppRunner(
+        make_app(settings),
+        access_log=None,
+        keepalive_timeout=_IDLE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        max_line_size=_LONGEST_HEADER_BYTES,
+        max_field_size=_LONGEST_HEADER_BYTES,
+    )
+    await runner.setup()
+    try:
+        for listener in _listeners(settings):
+            await web.SockSite(runner, listener, backlog=256).start()
+        log.info("the staff pages are served", address=shown_address(settings))
+        await leaving.wait()
+    finally:
+        await runner.cleanup()
+
+
+def shown_address(settings: Settings) -> str:
+    """What to type into a browser."""
+    host = settings.web.address or socket.gethostname()
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{settings.web.port}{settings.web.path_prefix}/"
+
+
+def _listeners(settings: Settings) -> list[socket.socket]:
+    address, port = settings.web.address, settings.web.port
+    try:
+        if address:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            listener = socket.create_server((address, port), family=family, reuse_port=False)
+        elif socket.has_dualstack_ipv6():
+            listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        else:
+            listener = socket.create_server(("", port))
+    except OSError as error:
+        raise DeviceError(
+            f"The staff pages cannot be served on port {port}: {error.strerror or error}",
+            "Choose another web.port, or end the program that uses this one "
+            f"(sudo ss -ltnp 'sport = :{port}' shows it)",
+        ) from error
+    # Connections that say nothing stay in the kernel (tcp(7)).
+    with contextlib.suppress(OSError, AttributeError):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _FIRST_BYTE_SECONDS)
+    listener.setblocking(False)
+    return [listener]
+
+
+def _allow_many_connections() -> None:
+    """Take as many open files as the system lets us have: an idle connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else 65536
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, 65536), hard))

@@ -1,0 +1,191 @@
+"""What the API answers, described for programs (OpenAPI 3.1), made from the code itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from datetime import datetime
+from typing import Any, Final
+
+from recorderd import __version__
+from recorderd.core.model import RecordingState
+from recorderd.store.reader import RecordingRow
+from recorderd.web.questions import LONGEST_TEXT, MOST_ROWS
+
+LINKS: Final = ("page", "video", "download", "label", "thumbnail")
+_TYPES: Final[dict[type, dict[str, Any]]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    bool: {"type": "boolean"},
+    datetime: {"type": "string", "format": "date-time"},
+}
+_TEXT: Final = {"type": "string", "maxLength": LONGEST_TEXT}
+_ID: Final = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The recording's id, a UUIDv7",
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+
+def row_document(row: RecordingRow, prefix: str) -> dict[str, Any]:
+    """A recording as the API shows it: times in RFC 3339, links to all that belongs to it."""
+    base = f"{prefix}/recordings/{row.id}"
+    document = {
+        key: value.isoformat() if isinstance(value, datetime) else value
+        for key, value in dataclasses.asdict(row).items()
+    }
+    links = (base, f"{base}/video", f"{base}/video?download", f"{base}/label.jpg")
+    return document | {"links": dict(zip(LINKS, (*links, f"{base}/thumb.jpg"), strict=True))}
+
+
+def description(prefix: str) -> dict[str, Any]:
+    """The OpenAPI document."""
+    recordings = {
+        "type": "object",
+        "required": ["recordings", "next_cursor"],
+        "properties": {
+            "recordings": {"type": "array", "items": _reference("Recording")},
+            "next_cursor": {"type": ["string", "null"]},
+        },
+    }
+    with_siblings = {
+        "allOf": [
+            _reference("Recording"),
+            {
+                "type": "object",
+                "required": ["order_recordings"],
+                "properties": {
+                    "order_recordings": {"type": "array", "items": _reference("Recording")}
+                },
+            },
+        ]
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "recorderd",
+            "version": __version__,
+            "description": "Find, watch and download the videos of packed orders. Read only.",
+        },
+        "servers": [{"url": prefix or "/"}],
+        "paths": {
+            "/api/recordings": _get(
+                "Search recordings, newest first",
+                _json(recordings),
+                parameters=[
+                    _query("q", "A fragment of an order id or a label, in any case", _TEXT),
+                    _query("order", "A whole order id, exactly", _TEXT),
+                    _query("from", "Started on this day or at this moment, or later", _TEXT),
+                    _query("to", "Started on this day at the latest, or before this moment", _TEXT),
+                    _query("station", "Made by this station", _TEXT),
+                    _query("flagged", "1: marked to be looked at", {"enum": ["0", "1"]}),
+                    _query("state", "In this state", {"enum": [s.value for s in RecordingState]}),
+                    _query(
+                        "limit",
+                        "At most so many",
+                        {"type": "integer", "minimum": 1, "maximum": MOST_ROWS},
+                    ),
+                    _query("cursor", "`next_cursor` of the page before", _TEXT),
+                ],
+                problems=("400",),
+            ),
+            "/api/recordings/{id}": _get(
+                "One recording, and all takes and parts of its order",
+                _json(with_siblings),
+                parameters=[_ID],
+                problems=("404",),
+            ),
+            "/api/status": _get("What the station does now", _json({"type": "object"})),
+            "/recordings/{id}/video": _get(
+                "The video; with ?download a file named after the order. Knows Range and If-Range",
+                {"200": _content("video/mp4"), "206": _content("video/mp4")},
+                parameters=[_ID, _query("download", "As a file to keep", _TEXT)],
+                problems=("404", "409", "410", "416"),
+            ),
+            "/recordings/{id}/label.jpg": _get(
+                "The picture in which the label was read",
+                {"200": _content("image/jpeg")},
+                parameters=[_ID],
+                problems=("404", "409", "410"),
+            ),
+            "/recordings/{id}/thumb.jpg": _get(
+                "A small picture for lists",
+                {"200": _content("image/jpeg")},
+                parameters=[_ID],
+                problems=("404", "409", "410"),
+            ),
+            "/healthz": _get("Whether the pages work", {"200": _content("text/plain")}),
+            "/metrics": _get("Figures for Prometheus", {"200": _content("text/plain")}),
+        },
+        "components": {"schemas": {"Recording": _recording(), "Problem": _problem()}},
+    }
+
+
+def _recording() -> dict[str, Any]:
+    hints = typing.get_type_hints(RecordingRow)
+    properties = {name: _type(hint) for name, hint in hints.items()}
+    properties["links"] = {
+        "type": "object",
+        "required": list(LINKS),
+        "properties": {name: {"type": "string"} for name in LINKS},
+    }
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _type(hint: Any) -> dict[str, Any]:
+    if isinstance(hint, types.UnionType):
+        known = next(each for each in typing.get_args(hint) if each is not types.NoneType)
+        return _TYPES[known] | {"type": [_TYPES[known]["type"], "null"]}
+    return _TYPES[getattr(hint, "__supertype__", hint)]
+
+
+def _problem() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+        },
+    }
+
+
+def _get(
+    summary: str,
+    answers: dict[str, Any],
+    parameters: list[dict[str, Any]] | None = None,
+    problems: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    problem = {
+        "description": "A problem in words (RFC 9457)",
+        "content": {"application/problem+json": {"schema": _reference("Problem")}},
+    }
+    refused = dict.fromkeys((*problems, "403", "414", "421", "429", "503"), problem)
+    return {
+        "get": {
+            "summary": summary,
+            "parameters": parameters or [],
+            "responses": {**answers, **refused},
+        }
+    }
+
+
+def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"200": {"description": "Found", "content": {"application/json": {"schema": schema}}}}
+
+
+def _content(media_type: str) -> dict[str, Any]:
+    return {"description": "The contents", "content": {media_type: {}}}
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}

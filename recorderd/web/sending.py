@@ -1,0 +1,163 @@
+"""Sending files: whole or in parts, straight from the disk's cache to the network card."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Final
+
+import structlog
+from aiohttp import web
+
+from recorderd.web.archive import Archive
+from recorderd.web.ranges import Part, Validators, parts, precondition, range_counts
+
+_CHUNK_BYTES: Final = 4 << 20
+_CHUNK_SECONDS: Final = 120.0
+"""A client that takes longer for one chunk (35 kB/s) has gone, or means harm."""
+
+log = structlog.get_logger("web")
+
+
+class OpenFile:
+    """A regular file, open for reading, and what tells this version of it from others."""
+
+    def __init__(self, path: Path) -> None:
+        """May wait for the disk. Raises OSError."""
+        # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self.file: IO[bytes] = os.fdopen(descriptor, "rb", buffering=0)
+        status = os.fstat(self.file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            self.file.close()
+            raise FileNotFoundError(f"{path} is not a file")
+        self.size = status.st_size
+        self.validators = Validators.of(status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+async def send_file(
+    request: web.Request, archive: Archive, path: Path, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer a request with a file as RFC 9110 has it. Raises FileNotFoundError.
+
+    `headers` are those of the file itself; Content-Type must be one of them.
+    """
+    try:
+        opened = await archive.ask(OpenFile, path)
+    except OSError as error:
+        log.warning("a file cannot be opened", path=str(path), problem=error.strerror)
+        raise FileNotFoundError(str(path)) from error
+    try:
+        return await _send(request, opened, headers)
+    finally:
+        opened.file.close()
+
+
+async def _send(
+    request: web.Request, opened: OpenFile, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    validators = opened.validators
+    always = {
+        "ETag": validators.etag,
+        "Last-Modified": validators.last_modified,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+    }
+    asked = request.headers
+    status = precondition(
+        validators,
+        if_match=asked.get("If-Match"),
+        if_none_match=asked.get("If-None-Match"),
+        if_modified_since=asked.get("If-Modified-Since"),
+        if_unmodified_since=asked.get("If-Unmodified-Since"),
+    )
+    if status is not None:
+        return web.Response(status=status, headers=always)
+    wanted = None
+    if request.method == "GET" and range_counts(asked.get("If-Range"), validators):
+        wanted = parts(asked.get("Range"), opened.size)
+    if wanted is None:
+        whole = [Part(0, opened.size - 1)] if opened.size else []
+        return await _stream(request, opened, 200, {**always, **headers}, whole)
+    if not wanted:
+        return web.Response(
+            status=416, headers={**always, "Content-Range": f"bytes */{opened.size}"}
+        )
+    if len(wanted) == 1:
+        content_range = _content_range(wanted[0], opened.size)
+        return await _stream(
+            request, opened, 206, {**always, **headers, "Content-Range": content_range}, wanted
+        )
+    boundary = secrets.token_hex(16)
+    inner_type = headers["Content-Type"]
+    outer = {**always, **headers, "Content-Type": f"multipart/byteranges; boundary={boundary}"}
+    return await _stream(request, opened, 206, outer, wanted, (boundary, inner_type))
+
+
+async def _stream(
+    request: web.Request,
+    opened: OpenFile,
+    status: int,
+    headers: Mapping[str, str],
+    wanted: list[Part],
+    multipart: tuple[str, str] | None = None,
+) -> web.StreamResponse:
+    heads = [b"" for _ in wanted]
+    tail = b""
+    if multipart is not None:
+        boundary, content_type = multipart
+        heads = [
+            f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\n"
+            f"Content-Range: {_content_range(part, opened.size)}\r\n\r\n".encode()
+            for part in wanted
+        ]
+        tail = f"\r\n--{boundary}--\r\n".encode()
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = sum(map(len, heads)) + sum(part.count for part in wanted) + len(tail)
+    await response.prepare(request)
+    if request.method == "HEAD":
+        return response
+    for head, part in zip(heads, wanted, strict=True):
+        if head:
+            await response.write(head)
+        await _copy(request, opened.file, part)
+    if tail:
+        await response.write(tail)
+    await response.write_eof()
+    return response
+
+
+async def _copy(request: web.Request, file: IO[bytes], part: Part) -> None:
+    """Let the kernel copy from file to socket (sendfile(2)), a chunk at a time.
+
+    Raises ConnectionError when the client left or stopped reading.
+    """
+    loop = asyncio.get_running_loop()
+    position = part.start
+    while position <= part.end:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client left")
+        count = min(_CHUNK_BYTES, part.end + 1 - position)
+        try:
+            async with asyncio.timeout(_CHUNK_SECONDS):
+                sent = await loop.sendfile(transport, file, position, count)
+        except TimeoutError:
+            transport.abort()
+            raise ConnectionResetError("the client stopped reading") from None
+        except RuntimeError as error:
+            # The transport may close between two looks at it.
+            raise ConnectionResetError("the client left") from error
+        if sent == 0:
+            # The file became shorter than it was: end here, so that the client sees it.
+            transport.abort()
+            raise ConnectionResetError("the file became shorter")
+        position += sent
+
+
+def _content_range(part: Part, size: int) -> str:
+    return f"bytes {part.start}-{part.end}/{size}"

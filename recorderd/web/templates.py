@@ -1,0 +1,44 @@
+"""Making pages: templates, the words of dates and lengths, and where things lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from recorderd.web import words
+from recorderd.web.assets import Assets
+
+PREFIX = web.AppKey("prefix", str)
+ASSETS = web.AppKey("assets", Assets)
+TEMPLATES = web.AppKey("templates", Environment)
+
+
+def environment(prefix: str, assets: Assets) -> Environment:
+    """The templates of the pages. All text is escaped; what is missing is an error."""
+    made = Environment(
+        loader=PackageLoader("recorderd.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["url"] = lambda path: prefix + path
+    made.globals["asset"] = lambda name: f"{prefix}/static/{name}?v={assets.version(name)}"
+    made.filters.update(
+        when=words.when,
+        moment=words.moment,
+        lasting=words.length,
+        size=words.size,
+        state=words.state,
+        stop_reason=words.stop_reason,
+        clock=words.clock,
+        visible=words.visible,
+    )
+    return made
+
+
+def render(request: web.Request, template: str, **values: Any) -> str:
+    """The text of a page."""
+    return request.config_dict[TEMPLATES].get_template(template).render(**values)
