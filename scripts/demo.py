@@ -7,6 +7,7 @@ presses the pedal through the simulated panel's socket when the script of the be
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import signal
@@ -37,7 +38,8 @@ def main() -> int:
     camera, orders = _camera(options)
     _fresh_folder()
     config = FOLDER / "recorderd.toml"
-    config.write_text(_config(camera))
+    port = _free_port()
+    config.write_text(_config(camera, port))
     _say(options, f"Everything of this run is in {FOLDER}\n\nWhat can encode here:")
     subprocess.run(
         [RECORDERD, "doctor", "--encoders", "--config", config],
@@ -45,6 +47,7 @@ def main() -> int:
         check=False,
     )
     _say(options, "\nThe station starts. What it says goes to station.log there.")
+    _say(options, f"Its pages for the office: http://127.0.0.1:{port}/ {_also_at(port)}\n")
     with (FOLDER / "station.log").open("w") as log:
         station = subprocess.Popen(
             [RECORDERD, "run", "--all", "--config", config], stdout=log, stderr=log
@@ -96,7 +99,23 @@ def _fresh_folder() -> None:
     FOLDER.mkdir(mode=0o700)
 
 
-def _config(camera: dict[str, Any]) -> str:
+def _free_port() -> int:
+    """8080, or any other if somebody has it."""
+    for port in (8080, 0):
+        with contextlib.suppress(OSError), socket.create_server(("", port)) as listener:
+            return int(listener.getsockname()[1])
+    sys.exit("scripts/demo: no TCP port is free")
+
+
+def _also_at(port: int) -> str:
+    """The address for other devices in the network; nothing is sent to find it out."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return f"(in the network: http://{probe.getsockname()[0]}:{port}/)"
+    return ""
+
+
+def _config(camera: dict[str, Any], port: int) -> str:
     sections: dict[str, dict[str, Any]] = {
         "station": {
             "name": "demo",
@@ -106,6 +125,7 @@ def _config(camera: dict[str, Any]) -> str:
         "camera": camera,
         "panel": {"driver": "simulated"},
         "storage": {"minimum_free_gigabytes": 1.0},
+        "web": {"port": port},
         "log": {"format": "console"},
     }
     return "\n".join(
@@ -256,7 +276,7 @@ def _print_result(rows: list[RecordingRow], transcript: list[dict[str, Any]]) ->
     print("\nThe videos:")
     for row in rows:
         print(f"  {FOLDER / 'state/footage' / row.path}")
-    print(f"\nLook at them again: {RECORDERD} find ORDER --config {FOLDER}/recorderd.toml")
+    print(f"\nLook at them in a browser: {RECORDERD} web --config {FOLDER}/recorderd.toml")
 
 
 if __name__ == "__main__":

@@ -58,11 +58,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many recordings there are of each state, and the usual size of one in bytes."""
+    """How many recordings there are of each state, and how many pictures are missing."""
 
     by_state: dict[str, int]
     dropped_frames: int
-    typical_bytes: int | None
 
 
 def search(url: str, wanted: Search, after: Cursor | None, limit: int) -> Page:
@@ -143,19 +142,20 @@ def totals(url: str) -> Totals:
         row = tables.recordings
         counted: Any = row.select(row.state, fn.COUNT(row.id)).group_by(row.state).tuples()
         by_state = {str(state): int(count) for state, count in counted}
-        sizes: list[Any] = [
-            each.bytes
-            for each in row.select(row.bytes)
-            .where(row.bytes.is_null(False))
-            .order_by(row.started_at.desc())
-            .limit(_TYPICAL_RECORDINGS)
-        ]
         dropped = row.select(fn.SUM(row.dropped)).scalar() or 0
     return Totals(
         by_state={state.value: by_state.get(state.value, 0) for state in RecordingState},
         dropped_frames=int(dropped),
-        typical_bytes=sum(sizes) // len(sizes) if sizes else None,
     )
+
+
+def typical_bytes(url: str) -> int | None:
+    """Tell how large a recording usually is, by the newest ones; None while there are none."""
+    with reading(url, LONGEST_SECONDS) as tables:
+        row = tables.recordings
+        newest = row.select(row.bytes).order_by(row.started_at.desc()).limit(_TYPICAL_RECORDINGS)
+        sizes: list[Any] = [each.bytes for each in newest if each.bytes]
+    return sum(sizes) // len(sizes) if sizes else None
 
 
 def _conditions(tables: Tables, wanted: Search) -> list[Any]:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
-from recorderd.store.search import search
+from recorderd.store.search import search, stations
 from recorderd.web.archive import Archive
 from recorderd.web.figures import Figures
 from recorderd.web.library import look_up
@@ -68,7 +68,7 @@ class Api:
 
     async def health(self, _request: web.Request) -> web.Response:
         """Whether pages can be made: the catalogue answers. The station may be off."""
-        await self._figures.totals()
+        await self._archive.ask(stations, self._settings.database_url)
         return web.Response(text="ok\n")
 
     async def metrics(self, _request: web.Request) -> web.Response:

@@ -31,6 +31,7 @@ def environment(prefix: str, assets: Assets) -> Environment:
         moment=words.moment,
         lasting=words.length,
         size=words.size,
+        codec=words.codec,
         state=words.state,
         stop_reason=words.stop_reason,
         clock=words.clock,

@@ -33,6 +33,7 @@ _STOP_REASONS: Final = {
     "shutdown": "the station was switched off",
     "power-lost": "the power failed",
 }
+_CODECS: Final = {"h264": "H.264", "hevc": "H.265", "mjpeg": "MJPEG"}
 _CLOCKS: Final = {
     "synchronised": "set by the network",
     "unsynchronised": "not set: the date may be wrong",
@@ -78,6 +79,10 @@ def size(value: int | None) -> str:
     if value >= 1_000_000_000:
         return f"{value / 1e9:.1f} GB"
     return f"{max(value / 1e6, 0.1):.1f} MB"
+
+
+def codec(value: str) -> str:
+    return _CODECS.get(value, value)
 
 
 def visible(text: str) -> str:
