@@ -236,6 +236,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             INSERT INTO recording_fragments (id, search_text) VALUES (new.id, new.search_text);
         END""",
     ),
+    (
+        """CREATE INDEX recordings_flagged ON recordings (started_at) WHERE flagged""",
+        """CREATE INDEX recordings_station ON recordings (station, started_at)""",
+    ),
 )
 """Statements that bring the schema from version N to N + 1, in SQL for both databases.
 

@@ -17,7 +17,7 @@ LONGEST_SECONDS: Final = 3.0
 """No search may read for longer: others wait for their turn."""
 _TRIGRAM: Final = 3
 """SQLite's index of fragments knows none shorter than this (FTS5, trigram tokenizer)."""
-_FEW: Final = 2000
+_FEW: Final = 1000
 """So many rows are fetched one by one and sorted in a few milliseconds. Where a condition
 holds for more, walking from the newest row meets enough of them soon."""
 _TYPICAL_RECORDINGS: Final = 100
@@ -174,7 +174,8 @@ def _conditions(tables: Tables, wanted: Search) -> list[Any]:
     if wanted.station is not None:
         conditions.append(row.station == wanted.station)
     if wanted.flagged:
-        conditions.append(row.flagged == True)  # noqa: E712 - peewee makes SQL of it
+        # Word for word the condition of the index.
+        conditions.append(SQL("flagged"))
     if wanted.states:
         conditions.append(_states(row, wanted.states))
     return conditions
