@@ -72,10 +72,12 @@ def _finish(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run.main(loaded.settings)
 
 
-def _web(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
+def _web(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd import logs
     from recorderd.web import run
 
+    if options.hash_password:
+        return run.print_password_hash()
     logs.set_up(loaded.settings.log, "web")
     return run.main(loaded.settings)
 
@@ -182,11 +184,16 @@ def _parser() -> argparse.ArgumentParser:
         "do what waits in the background: sealing, thumbnails, transcoding, retention",
         "recorderd finish",
     )
-    add(
+    web = add(
         "web",
         _web,
         "serve the pages on which staff find, watch and download videos",
         "RECORDERD__WEB__PORT=8081 recorderd web",
+    )
+    web.add_argument(
+        "--hash-password",
+        action="store_true",
+        help="ask for a password and print what to write into web.password_hash",
     )
     add(
         "check-config",

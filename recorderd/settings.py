@@ -109,6 +109,11 @@ def _networks(value: tuple[str, ...]) -> str | None:
     return None
 
 
+def _password_hash(value: str) -> str | None:
+    fits = not value or re.fullmatch(r"scrypt:[0-9a-f]{32}:[0-9a-f]{128}", value)
+    return None if fits else "what 'recorderd web --hash-password' prints"
+
+
 def _path_prefix(value: str) -> str | None:
     fits = re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", value)
     return None if fits else "nothing, or a path such as /videos without a / at its end"
@@ -362,6 +367,18 @@ class WebSettings:
         (),
         "Reverse proxies that may say, in X-Forwarded-For, for whom they ask",
         check=_networks,
+    )
+    password_hash: str = option(
+        "",
+        "Password to ask for, as 'recorderd web --hash-password' writes it; empty asks for none",
+        check=_password_hash,
+        secret=True,
+    )
+    share_days: int = option(
+        0,
+        "How long a link for a customer is good, wherever the customer is; 0 allows no such links",
+        minimum=0,
+        maximum=365,
     )
     rows_per_page: int = option(25, "Recordings in a list before 'older'", minimum=5, maximum=200)
     requests_per_second: float = option(

@@ -15,10 +15,13 @@ from recorderd.web.archive import Archive
 from recorderd.web.assets import Assets
 from recorderd.web.figures import Figures
 from recorderd.web.guard import Guard, guarded
+from recorderd.web.keys import Signer
 from recorderd.web.media import Media
 from recorderd.web.metrics import Traffic
 from recorderd.web.pages import Pages
+from recorderd.web.password import Door
 from recorderd.web.problems import problems_in_words
+from recorderd.web.sharing import Sharing
 from recorderd.web.templates import ASSETS, PREFIX, TEMPLATES, environment
 
 LARGEST_BODY_BYTES: Final = 16_384
@@ -44,7 +47,10 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     archive, assets, traffic = Archive(), Assets(), Traffic()
     figures = Figures(settings, archive)
     pages = Pages(settings, archive, figures)
-    media = Media(settings, archive)
+    signer = Signer(settings.state_folder / "web.key")
+    media = Media(settings, archive, signer)
+    sharing = Sharing(settings, archive, media)
+    door = Door(settings.web.password_hash, archive, signer)
     api = Api(settings, archive, figures, traffic)
 
     app = web.Application(
@@ -52,7 +58,8 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
             _counted(traffic),
             _compressed,
             problems_in_words,
-            guarded(guard or Guard(settings.web)),
+            guarded(guard or Guard(settings.web), sharing.opens),
+            door.middleware(),
         ],
         client_max_size=LARGEST_BODY_BYTES,
     )
@@ -66,6 +73,11 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
             web.get(f"{prefix}/recordings/{{id}}/video", media.video),
             web.get(f"{prefix}/recordings/{{id}}/label.jpg", media.label),
             web.get(f"{prefix}/recordings/{{id}}/thumb.jpg", media.thumbnail),
+            web.get(f"{prefix}/recordings/{{id}}/share", sharing.offer),
+            web.get(f"{prefix}/shared/{{token}}", sharing.page),
+            web.get(f"{prefix}/shared/{{token}}/video", sharing.video),
+            web.get(f"{prefix}/login", door.page),
+            web.post(f"{prefix}/login", door.enter),
             web.get(f"{prefix}/api/recordings", api.recordings),
             web.get(f"{prefix}/api/recordings/{{id}}", api.recording),
             web.get(f"{prefix}/api/status", api.status),

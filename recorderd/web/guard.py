@@ -15,10 +15,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from recorderd.settings import WebSettings
 from recorderd.web.problems import ProblemError
+from recorderd.web.templates import PREFIX
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 CLIENT: Final = web.RequestKey("client", str)
 """The address for whom is asked."""
+OPEN: Final = web.RequestKey("open", bool)
+"""Set for what everybody may see who has the link."""
 LONGEST_ADDRESS_LINE: Final = 2048
 """Characters of path and query; a search is at most a label's text."""
 _REMEMBERED_CLIENTS: Final = 4096
@@ -50,9 +53,14 @@ def address_of(text: str) -> Address | None:
 class Allowance:
     """So many requests a second from each address, after a short burst (token bucket)."""
 
-    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        burst: float | None = None,
+    ) -> None:
         self._per_second = per_second
-        self._burst = per_second * _BURST_SECONDS
+        self._burst = per_second * _BURST_SECONDS if burst is None else burst
         self._clock = clock
         self._clients: OrderedDict[Address, tuple[float, float]] = OrderedDict()
 
@@ -119,8 +127,11 @@ class Guard:
         return self._allowance.take(address)
 
 
-def guarded(guard: Guard) -> Middleware:
-    """Refuse what must not be answered, before any handler sees it."""
+def guarded(guard: Guard, is_open: Callable[[str], bool]) -> Middleware:
+    """Refuse what must not be answered, before any handler sees it.
+
+    `is_open` says of a path, without the prefix, that strangers may see it.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -128,7 +139,9 @@ def guarded(guard: Guard) -> Middleware:
         address = guard.client(
             str(peer[0]) if peer else None, request.headers.getall("X-Forwarded-For", [])
         )
-        if address is None or not guard.admits(address):
+        path = request.path.removeprefix(request.config_dict[PREFIX])
+        request[OPEN] = is_open(path)
+        if address is None or not (request[OPEN] or guard.admits(address)):
             log.warning("a stranger was refused", address=str(address))
             raise ProblemError(
                 403,

@@ -17,6 +17,7 @@ from recorderd.store.reader import RecordingRow
 from recorderd.store.visits import write_down
 from recorderd.web.archive import Archive
 from recorderd.web.guard import CLIENT
+from recorderd.web.keys import Signer
 from recorderd.web.library import content_disposition, look_up, missing, video_file
 from recorderd.web.problems import ProblemError
 from recorderd.web.ranges import parts
@@ -32,21 +33,28 @@ log = structlog.get_logger("web")
 class Media:
     """Handlers that send files of the footage folder."""
 
-    def __init__(self, settings: Settings, archive: Archive) -> None:
+    def __init__(self, settings: Settings, archive: Archive, signer: Signer) -> None:
+        self.signer = signer
         self._settings = settings
         self._archive = archive
         self._visits: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     async def video(self, request: web.Request) -> web.StreamResponse:
         """The video; `?download` makes it a file named after the order."""
-        row, _ = await self._archive.ask(look_up, self._settings, request.match_info["id"])
+        return await self.send_video(request, request.match_info["id"])
+
+    async def send_video(
+        self, request: web.Request, recording_id: str, how: str = ""
+    ) -> web.StreamResponse:
+        """Send a recording's video; `how` it was reached is written down."""
+        row, _ = await self._archive.ask(look_up, self._settings, recording_id)
         path = await self._archive.ask(video_file, self._settings, row)
         headers = {"Content-Type": "video/mp4"}
         download = "download" in request.query
         if download:
             headers["Content-Disposition"] = content_disposition(row)
         if request.method == "GET" and _from_the_start(request):
-            await self._write_down(request, "download" if download else "view", row)
+            await self._write_down(request, "download" if download else "view", row, how)
         try:
             return await send_file(request, self._archive, path, headers)
         except FileNotFoundError:
@@ -74,8 +82,10 @@ class Media:
                 404, "There is no such picture", "It is made soon after the recording, if at all."
             ) from None
 
-    async def _write_down(self, request: web.Request, event: str, row: RecordingRow) -> None:
-        client = request[CLIENT]
+    async def _write_down(
+        self, request: web.Request, event: str, row: RecordingRow, how: str
+    ) -> None:
+        client = f"{request[CLIENT]} {how}".strip()
         visit, now = (client, event, row.id), time.monotonic()
         if now - self._visits.pop(visit, -_SAME_VISIT_SECONDS) < _SAME_VISIT_SECONDS:
             self._visits[visit] = now

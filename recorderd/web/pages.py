@@ -92,6 +92,7 @@ class Pages:
             siblings=siblings,
             trouble=trouble,
             has_still=has_still,
+            share_days=self._settings.web.share_days,
             plays=plays_in_browsers(row),
             start=_second(request.query.get("t", "")),
             frame_rate=_frame_rate(row),

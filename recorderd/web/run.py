@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import os
 import resource
 import signal
 import socket
+import sys
 from typing import Final
 
 import structlog
@@ -16,13 +18,14 @@ from aiohttp import web
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.web.app import make_app
+from recorderd.web.password import hash_password
 
 SHUTDOWN_SECONDS: Final = 8.0
 """Downloads that run may end within this time; a browser can go on with one later (Range)."""
 _IDLE_SECONDS: Final = 75.0
 _LONGEST_HEADER_BYTES: Final = 8190
 _FIRST_BYTE_SECONDS: Final = 30
-_NICE: Final = 5
+_NICE: Final = 10
 
 log = structlog.get_logger("web")
 
@@ -33,6 +36,16 @@ def main(settings: Settings) -> int:
         os.nice(_NICE)
     _allow_many_connections()
     asyncio.run(_serve(settings))
+    return 0
+
+
+def print_password_hash() -> int:
+    """Ask for a new password and print its hash. Returns the exit code."""
+    password = getpass.getpass("New password for the staff pages: ")
+    if not password or password != getpass.getpass("Once more: "):
+        print("The two differ, or are empty: nothing was made.", file=sys.stderr)
+        return 1
+    print(f'password_hash = "{hash_password(password)}"')
     return 0
 
 

@@ -85,7 +85,16 @@ def test_problems_are_problem_json(server: Server) -> None:
 def test_the_description_names_every_route(settings: Settings) -> None:
     app = make_app(settings)
     routes = {route.resource.canonical for route in app.router.routes() if route.resource}
-    pages = {"/", "/recordings/{id}", "/static/{name}", "/openapi.json"}
+    pages = {
+        "/",
+        "/recordings/{id}",
+        "/recordings/{id}/share",
+        "/shared/{token}",
+        "/shared/{token}/video",
+        "/login",
+        "/static/{name}",
+        "/openapi.json",
+    }
     server_description = description_of(settings)
     assert set(server_description["paths"]) == routes - pages
 

@@ -1,0 +1,136 @@
+"""The optional password of the pages: kept as a hash, slow to guess."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from recorderd.web.archive import Archive
+from recorderd.web.guard import CLIENT, OPEN, Allowance, address_of
+from recorderd.web.keys import Signer
+from recorderd.web.problems import ProblemError, wants_json
+from recorderd.web.templates import PREFIX, render
+
+COOKIE: Final = "recorderd"
+SESSION_SECONDS: Final = 12 * 3600.0
+LONGEST_PASSWORD: Final = 1024
+_ATTEMPTS_PER_SECOND: Final = 0.2
+_FREE_ATTEMPTS: Final = 6
+_COST: Final = {"n": 1 << 14, "r": 8, "p": 1}
+"""scrypt (RFC 7914): 16 MB and some 50 ms a guess."""
+
+
+def hash_password(password: str) -> str:
+    """What to write into web.password_hash."""
+    salt = secrets.token_bytes(16)
+    return f"scrypt:{salt.hex()}:{_hash(password, salt).hex()}"
+
+
+def fits(password: str, hashed: str) -> bool:
+    """Whether this is the password. Takes long on purpose: not for the event loop."""
+    _, salt, expected = hashed.split(":")
+    found = _hash(password, bytes.fromhex(salt))
+    return hmac.compare_digest(found, bytes.fromhex(expected))
+
+
+def _hash(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode("utf-8", "replace"), salt=salt, **_COST)
+
+
+class Door:
+    """Asks for the password, and knows who has given it: by a cookie, or HTTP Basic."""
+
+    def __init__(self, hashed: str, archive: Archive, signer: Signer) -> None:
+        self._hashed = hashed
+        self._archive = archive
+        self._signer = signer
+        self._attempts = Allowance(_ATTEMPTS_PER_SECOND, burst=_FREE_ATTEMPTS)
+        self._known: bytes | None = None
+
+    def middleware(self) -> Middleware:
+        @web.middleware
+        async def locked(request: web.Request, handler: Handler) -> web.StreamResponse:
+            path = request.path.removeprefix(request.config_dict[PREFIX])
+            open_to_all = request[OPEN] or path == "/login" or path.startswith("/static/")
+            if not self._hashed or open_to_all or await self._may_enter(request):
+                return await handler(request)
+            if wants_json(request) or request.path.endswith(("/metrics", "/video")):
+                raise ProblemError(
+                    401,
+                    "A password is needed",
+                    "Send it by HTTP Basic authentication, with any user name.",
+                    {"WWW-Authenticate": 'Basic realm="recorderd", charset="UTF-8"'},
+                )
+            there = request.path_qs
+            raise web.HTTPSeeOther(
+                f"{request.config_dict[PREFIX]}/login?{urlencode({'to': there})}"
+            )
+
+        return locked
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The form that asks for the password."""
+        text = render(request, "login.html", to=request.query.get("to", ""), wrong=False)
+        return web.Response(text=text, content_type="text/html")
+
+    async def enter(self, request: web.Request) -> web.Response:
+        """Look at the password that was given."""
+        form = await request.post()
+        password, to = str(form.get("password", "")), str(form.get("to", ""))
+        if not self._hashed or not await self._right(request, password):
+            text = render(request, "login.html", to=to, wrong=True)
+            return web.Response(text=text, status=403, content_type="text/html")
+        prefix = request.config_dict[PREFIX]
+        local = to.startswith(f"{prefix}/") and not to.startswith(("//", "/\\"))
+        answer = web.HTTPSeeOther(to if local else f"{prefix}/")
+        answer.set_cookie(
+            COOKIE,
+            self._signer.sign(self._session, SESSION_SECONDS),
+            max_age=int(SESSION_SECONDS),
+            path=prefix or "/",
+            httponly=True,
+            samesite="Lax",
+        )
+        raise answer
+
+    @property
+    def _session(self) -> str:
+        """Changes with the password, so that a new one throws everybody out."""
+        return "session-" + hashlib.sha256(self._hashed.encode()).hexdigest()[:16]
+
+    async def _may_enter(self, request: web.Request) -> bool:
+        cookie = request.cookies.get(COOKIE, "")
+        if cookie and self._signer.read(cookie) == self._session:
+            return True
+        scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            given = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, ValueError):
+            return False
+        return await self._right(request, given.partition(":")[2])
+
+    async def _right(self, request: web.Request, password: str) -> bool:
+        if len(password) > LONGEST_PASSWORD:
+            return False
+        digest = self._signer.digest(password)
+        if self._known is not None and hmac.compare_digest(self._known, digest):
+            return True
+        address = address_of(request[CLIENT])
+        if address is None or not self._attempts.take(address):
+            raise ProblemError(
+                429, "Too many wrong passwords", "Wait a moment.", {"Retry-After": "10"}
+            )
+        if not await self._archive.ask(fits, password, self._hashed):
+            return False
+        self._known = digest
+        return True

@@ -1,0 +1,5 @@
+"use strict";
+const address = document.getElementById("address");
+address.value = document.getElementById("link").href;
+address.hidden = false;
+address.addEventListener("focus", () => address.select());
