@@ -25,6 +25,7 @@ from recorderd.web.sending import send_file
 
 _SAME_VISIT_SECONDS: Final = 600.0
 """A player asks for a video many times while it is watched once."""
+_KEEP_PICTURE: Final = "private, max-age=600"
 _REMEMBERED_VISITS: Final = 1024
 
 log = structlog.get_logger("web")
@@ -73,10 +74,9 @@ class Media:
     ) -> web.StreamResponse:
         row, _ = await self._archive.ask(look_up, self._settings, request.match_info["id"])
         video = await self._archive.ask(video_file, self._settings, row)
+        headers = {"Content-Type": "image/jpeg", "Cache-Control": _KEEP_PICTURE}
         try:
-            return await send_file(
-                request, self._archive, beside(video), {"Content-Type": "image/jpeg"}
-            )
+            return await send_file(request, self._archive, beside(video), headers)
         except FileNotFoundError:
             raise ProblemError(
                 404, "There is no such picture", "It is made soon after the recording, if at all."

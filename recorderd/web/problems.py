@@ -97,6 +97,9 @@ async def problems_in_words(request: web.Request, handler: Handler) -> web.Strea
             "Else tell the technician: the journal of recorderd-web says why.",
             {"Retry-After": "30"},
         )
+    except ConnectionError:
+        # The client left in the middle of an answer: there is nobody to tell.
+        raise
     except Exception:
         log.exception("a request failed", path=request.path)
         found = ProblemError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import stat
@@ -76,7 +77,8 @@ async def _send(
         if_unmodified_since=asked.get("If-Unmodified-Since"),
     )
     if status is not None:
-        return web.Response(status=status, headers=always)
+        kept = {name: headers[name] for name in ("Cache-Control",) if name in headers}
+        return web.Response(status=status, headers={**always, **kept})
     wanted = None
     if request.method == "GET" and range_counts(asked.get("If-Range"), validators):
         wanted = parts(asked.get("Range"), opened.size)
@@ -121,13 +123,15 @@ async def _stream(
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    for head, part in zip(heads, wanted, strict=True):
-        if head:
-            await response.write(head)
-        await _copy(request, opened.file, part)
-    if tail:
-        await response.write(tail)
-    await response.write_eof()
+    # A client may leave at any time, and players do so whenever somebody seeks.
+    with contextlib.suppress(ConnectionError):
+        for head, part in zip(heads, wanted, strict=True):
+            if head:
+                await response.write(head)
+            await _copy(request, opened.file, part)
+        if tail:
+            await response.write(tail)
+        await response.write_eof()
     return response
 
 

@@ -40,6 +40,9 @@ _CLOCKS: Final = {
     "corrected": "set later, and the times were corrected",
 }
 
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories of controls, marks of direction, lone surrogates, line separators."""
+
 
 def state(value: str) -> str:
     return _STATES.get(value, value)
@@ -88,10 +91,7 @@ def codec(value: str) -> str:
 def visible(text: str) -> str:
     """Text of a label for people: what cannot be seen, or turns the text around, is shown."""
     return "".join(
-        character
-        if character == " " or unicodedata.category(character)[0] not in "CZ"
-        else "\ufffd"
-        for character in text
+        "\ufffd" if unicodedata.category(character) in _UNSEEN else character for character in text
     )
 
 

@@ -89,6 +89,26 @@ def test_a_download_that_runs_is_finished_before_it_leaves(tmp_path: Path) -> No
         assert process.wait(PATIENCE_SECONDS) == 0
 
 
+def test_clients_that_leave_in_the_middle_are_no_error(tmp_path: Path) -> None:
+    archive = Archive(settings_in(tmp_path))
+    new = archive.save("SO-1", content=bytes(50_000_000))
+    archive.catalogue.close()
+    port = free_port()
+    question = f"GET /recordings/{new.id}/video HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    with running(tmp_path, port) as process:
+        wait_until_served(process)
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", port), 5) as connection:
+                connection.sendall(question)
+                assert connection.recv(1000)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            assert answer.read() == b"ok\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+
+
 def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
