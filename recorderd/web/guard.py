@@ -22,8 +22,8 @@ CLIENT: Final = web.RequestKey("client", str)
 """The address for whom is asked."""
 OPEN: Final = web.RequestKey("open", bool)
 """Set for what everybody may see who has the link."""
-LONGEST_ADDRESS_LINE: Final = 2048
-"""Characters of path and query; a search is at most a label's text."""
+LONGEST_ADDRESS_LINE: Final = 16_384
+"""Bytes of path and query; a search of 512 characters may take 6144, percent-encoded."""
 _REMEMBERED_CLIENTS: Final = 4096
 _BURST_SECONDS: Final = 4
 

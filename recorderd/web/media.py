@@ -59,6 +59,7 @@ class Media:
         try:
             return await send_file(request, self._archive, path, headers)
         except FileNotFoundError:
+            log.warning("a video is missing", recording_id=row.id, order_id=row.order_id)
             raise missing() from None
 
     async def label(self, request: web.Request) -> web.StreamResponse:

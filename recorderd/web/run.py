@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
+import logging
 import os
 import resource
 import signal
@@ -18,11 +19,13 @@ from aiohttp import web
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.web.app import make_app
+from recorderd.web.guard import Guard
 from recorderd.web.password import hash_password
 
 SHUTDOWN_SECONDS: Final = 8.0
 """Downloads that run may end within this time; a browser can go on with one later (Range)."""
 _IDLE_SECONDS: Final = 75.0
+_LONGEST_LINE_BYTES: Final = 32_768
 _LONGEST_HEADER_BYTES: Final = 8190
 _FIRST_BYTE_SECONDS: Final = 30
 _NICE: Final = 10
@@ -35,6 +38,9 @@ def main(settings: Settings) -> int:
     with contextlib.suppress(OSError):
         os.nice(_NICE)
     _allow_many_connections()
+    # What is no HTTP is refused with 400; a traceback of each in the journal helps nobody.
+    # Errors of our own are logged by `problems_in_words`.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     asyncio.run(_serve(settings))
     return 0
 
@@ -49,19 +55,24 @@ def print_password_hash() -> int:
     return 0
 
 
+def make_runner(settings: Settings, guard: Guard | None = None) -> web.AppRunner:
+    """The application with the limits of its connections."""
+    return web.AppRunner(
+        make_app(settings, guard),
+        access_log=None,
+        keepalive_timeout=_IDLE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        max_line_size=_LONGEST_LINE_BYTES,
+        max_field_size=_LONGEST_HEADER_BYTES,
+    )
+
+
 async def _serve(settings: Settings) -> None:
     leaving = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leaving.set)
-    runner = web.AppRunner(
-        make_app(settings),
-        access_log=None,
-        keepalive_timeout=_IDLE_SECONDS,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        max_line_size=_LONGEST_HEADER_BYTES,
-        max_field_size=_LONGEST_HEADER_BYTES,
-    )
+    runner = make_runner(settings)
     await runner.setup()
     try:
         for listener in _listeners(settings):

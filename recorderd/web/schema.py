@@ -102,7 +102,10 @@ def description(prefix: str) -> dict[str, Any]:
             "/recordings/{id}/video": _get(
                 "The video; with ?download a file named after the order. Knows Range and If-Range",
                 {"200": _content("video/mp4"), "206": _content("video/mp4")},
-                parameters=[_ID, _query("download", "As a file to keep", _TEXT)],
+                parameters=[
+                    _ID,
+                    _query("download", "As a file to keep, whatever it says", {"type": "string"}),
+                ],
                 problems=("404", "409", "410", "416"),
             ),
             "/recordings/{id}/label.jpg": _get(
@@ -163,7 +166,11 @@ def _get(
 ) -> dict[str, Any]:
     problem = {
         "description": "A problem in words (RFC 9457)",
-        "content": {"application/problem+json": {"schema": _reference("Problem")}},
+        "content": {
+            "application/problem+json": {"schema": _reference("Problem")},
+            # Browsers, and whoever does not ask for JSON outside of /api, get a page.
+            "text/html": {},
+        },
     }
     refused = dict.fromkeys((*problems, "403", "414", "421", "429", "503"), problem)
     return {

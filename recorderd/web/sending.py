@@ -50,7 +50,8 @@ async def send_file(
     try:
         opened = await archive.ask(OpenFile, path)
     except OSError as error:
-        log.warning("a file cannot be opened", path=str(path), problem=error.strerror)
+        if not isinstance(error, FileNotFoundError):
+            log.warning("a file cannot be opened", path=str(path), problem=error.strerror)
         raise FileNotFoundError(str(path)) from error
     try:
         return await _send(request, opened, headers)

@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from recorderd.settings import Settings
-from recorderd.web.app import make_app
 from recorderd.web.guard import Guard
+from recorderd.web.run import make_runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self, settings: Settings, guard: Guard | None = None) -> None:
         self._loop = asyncio.new_event_loop()
-        self._runner = web.AppRunner(make_app(settings, guard), access_log=None)
+        self._runner = make_runner(settings, guard)
         self._ready = threading.Event()
         self._leaving = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="web")
