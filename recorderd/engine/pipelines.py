@@ -81,20 +81,25 @@ class CopyPipeline:
         self._file = file
         self.first_ns = first_ns
         self._wall_offset_ns = wall_offset_ns
+        # With B-frames decoding begins before the first picture is shown. A file's time begins
+        # with decoding: FFmpeg would move negative times of the video, but not the clock's.
+        self._base_ns: Nanoseconds | None = None
         self._stream = add_copied_stream(file.container, description)
         file.add_clock_track()
 
     def write(self, packet: Packet) -> None:
         if packet.captured_ns < self.first_ns:
             return  # Shown before the keyframe it follows: needs pictures that are not here.
+        if self._base_ns is None:
+            self._base_ns = packet.decode_ns
         self._resume_ns = packet.captured_ns
-        offset_ns = packet.captured_ns - self.first_ns
+        offset_ns = packet.captured_ns - self._base_ns
         self._file.show_clock(offset_ns, packet.captured_ns + self._wall_offset_ns)
         copy = av.Packet(packet.data)
         copy.stream = self._stream
         copy.time_base = TIME_BASE
         copy.pts = ticks(offset_ns)
-        copy.dts = ticks(packet.decode_ns - self.first_ns)
+        copy.dts = ticks(packet.decode_ns - self._base_ns)
         copy.is_keyframe = packet.keyframe
         self._file.mux(copy)
         self.frames += 1
@@ -128,6 +133,7 @@ class EncodePipeline:
         self.left_out = 0
         self.written_ns = from_ns
         self.first_ns = from_ns
+        self._from_ns = from_ns
         self._file = file
         self._encoder = encoder
         self._wall_offset_ns = wall_offset_ns
@@ -176,7 +182,7 @@ class EncodePipeline:
             if packet is None:
                 continue
             moment = packet.captured_ns
-            if moment >= self.first_ns:
+            if moment >= self._from_ns:
                 self._tap(packet, frame)
                 if self._last_pts < 0:
                     self.first_ns = moment
@@ -193,7 +199,7 @@ class EncodePipeline:
         """These will never come out of the decoder any more."""
         for packet in packets:
             del self._in_decoder[packet.sequence]
-            self.left_out += packet.captured_ns >= self.first_ns
+            self.left_out += packet.captured_ns >= self._from_ns
 
     def _mux(self, encoded: list[VideoPacket]) -> None:
         for packet in encoded:

@@ -81,7 +81,8 @@ class ScanFeed:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     def watch(self, session: Session | None) -> None:
         """Scan this camera session from now on. Any thread."""
@@ -203,7 +204,7 @@ class _NewestPictures:
             return None
         self._sequence = packet.sequence
         try:
-            frames = self._decoder.decode(av.Packet(packet.data))
+            frames = self._decoder.decode(native_packet(packet.data))
         except av.FFmpegError:
             return None
         return (packet, frames[0]) if frames else None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -41,10 +42,14 @@ from recorderd.core.model import Fault, Nanoseconds, RecordingId, StopReason, na
 from recorderd.core.state import Phase, State
 from recorderd.engine.messages import (
     Captured,
+    Command,
     Heartbeat,
     Hello,
+    Inspect,
+    Inspected,
     NothingLeft,
     Salvage,
+    SalvagePostponed,
     Start,
     Stop,
     StreamOpened,
@@ -54,12 +59,15 @@ from recorderd.engine.messages import (
 from recorderd.errors import CatalogueError
 from recorderd.panel.panel import open_panel
 from recorderd.settings import Settings
-from recorderd.station import clock, status
+from recorderd.station import clock, orphans, status
 from recorderd.station.engine_link import EngineGone, EngineLink, EngineStarted, LinkReport
-from recorderd.station.ledger import Entry, Stage, entry_after_power_cut
+from recorderd.station.ledger import BadNews, Entry, Stage, entry_after_power_cut
+from recorderd.station.orphans import tags_of
 from recorderd.station.rules import rules_of
+from recorderd.station.state_lock import StateLock
 from recorderd.station.storage_watch import StorageWatch
 from recorderd.station.watchdog import Watchdog
+from recorderd.station.writing_watch import WritingWatch
 from recorderd.store.catalogue import Catalogue, NewRecording, Unfinished
 from recorderd.store.footage import files_for, make_state_folder, stored_path
 from recorderd.store.identity import boot_id, new_recording_id
@@ -70,6 +78,10 @@ Message: TypeAlias = Event | LinkReport | Callable[[], None]
 
 TICK_SECONDS = 0.25
 STATUS_SECONDS = 1.0
+MOST_WAITING = 1000
+MOST_NOTES_WAITING = 2000
+LEAVE_LIMIT = nanoseconds(60)
+"""What closing may take after SIGTERM; systemd's own limit must be longer."""
 DISK_SILENCE = nanoseconds(5)
 HEARTBEAT_LIMIT = nanoseconds(10)
 WRITING_LIMIT = nanoseconds(10)
@@ -78,6 +90,15 @@ CATALOGUE_DEADLINE_SECONDS = 10.0
 _Result = TypeVar("_Result")
 
 log = structlog.get_logger("station")
+
+_LEVELS = {
+    "fault": "warning",
+    "recording interrupted": "warning",
+    "recording waits for its disk": "warning",
+    "recording not saved": "error",
+    "recording failed": "error",
+    "signal": "debug",
+}
 
 
 class Station:
@@ -89,6 +110,10 @@ class Station:
         self._state = State(rules=rules_of(settings))
         self._entries: dict[RecordingId, Entry] = {}
         self._boot_id = boot_id()
+        self._engine: int | None = None
+        self._disk_is_there = False
+        self._good_looks = 0
+        self._catalogue_is_open = False
         self._stream: StreamOpened | None = None
         self._heartbeat: Heartbeat | None = None
         self._counters = {"recordings": 0, "failures": 0, "engine_restarts": 0}
@@ -96,21 +121,35 @@ class Station:
         self._seen_texts: dict[str, Nanoseconds] = {}
         self._published_ns: Nanoseconds = 0
         self._ended = False
-        self._crashed: Exception | None = None
+        self._crashed: BaseException | None = None
         self._watchdog = watchdog or Watchdog()
         make_state_folder(settings.state_folder)
+        self._lock = StateLock(settings.state_folder)
+        self._writing = WritingWatch()
+        self._leave_by_ns: Nanoseconds | None = None
+        self._looked_for_orphans = False
         self._panel = open_panel(settings, self.post)
         self._storage = StorageWatch(settings, self.post, self._footage_adopted)
         self._catalogue = CatalogueThread(
             lambda: Catalogue.open(settings.database_url, settings.station.name),
             self.post,
-            self._crash,
+            self.crash,
         )
-        self._link = EngineLink(Hello(settings, time.monotonic_ns()), self.post)
+        self._link = EngineLink(
+            Hello(settings, time.monotonic_ns(), demoted={}),
+            self._engine_says,
+            inherited=[self._lock.descriptor],
+        )
 
     def post(self, message: Message) -> None:
         """Put something into the inbox. Any thread; never waits."""
         self._inbox.put((time.monotonic_ns(), message))
+
+    def _engine_says(self, report: LinkReport) -> None:
+        """On the link's thread: an engine that talks faster than we listen has to wait."""
+        while self._inbox.qsize() > MOST_WAITING and not self._ended:
+            time.sleep(TICK_SECONDS)
+        self.post(report)
 
     def run(self) -> None:
         """Work until everything is closed after a shutdown or the end of a file source.
@@ -151,10 +190,9 @@ class Station:
             case Heartbeat():
                 self._heartbeat = message
             case EngineStarted(process_id):
-                log.info("engine started", pid=process_id)
-                self._go_on_with_unfinished()
-            case EngineGone(problem):
-                self._engine_gone(problem)
+                self._engine_started(process_id)
+            case EngineGone(problem, crashed):
+                self._engine_gone(problem, crashed)
             case StreamOpened():
                 self._stream_opened(message)
             case Captured():
@@ -163,9 +201,19 @@ class Station:
                 self._verified(recording_id, problem)
             case NothingLeft(recording_id, problem):
                 self._nothing_left(recording_id, problem)
+            case SalvagePostponed(recording_id, problem):
+                self._salvage_postponed(recording_id, problem)
+            case Inspected(path, tags):
+                self._inspected(path, tags)
+            case FaultRaised(Fault.STORAGE) | FaultCleared(Fault.STORAGE):
+                self._step(message)
+                self._disk_looked_at(isinstance(message, FaultCleared))
             case FaultRaised(Fault.CAMERA):
                 self._step(message)
                 self._step(FaultCleared(Fault.ENGINE))
+            case ShutdownRequested():
+                self._leave_by_ns = time.monotonic_ns() + LEAVE_LIMIT
+                self._step(message)
             case _:
                 self._log_input(message)
                 self._step(message)
@@ -212,17 +260,6 @@ class Station:
         files = files_for(self._settings, action.recording_id, order.order_id, started_at)
         entry = Entry(action.recording_id, order, action.part, files, started_at, now)
         self._entries[action.recording_id] = entry
-        tags = {
-            "title": order.order_id,
-            "order_id": order.order_id,
-            "recording_id": action.recording_id,
-            "part": str(action.part),
-            "station": self._settings.station.name,
-            "creation_time": started_at.isoformat(),
-        }
-        self._link.send(
-            Start(action.recording_id, files, tags, action.from_ns, action.label_sequence)
-        )
         new = NewRecording(
             id=action.recording_id,
             order=order,
@@ -235,85 +272,169 @@ class Station:
             boot_id=self._boot_id,
             clock=self._synchronisation,
         )
+        self._tell_engine(Start(new.id, files, tags_of(new), action.from_ns, action.label_sequence))
+        self._register(new)
+        self._note("recording started", f"part {action.part}", new.id)
+
+    def _register(self, new: NewRecording) -> None:
         self._submit(
             lambda catalogue: catalogue.register(new),
             lambda take: self._step(RecordingRegistered(new.id, take)),
         )
-        self._note("recording started", f"part {action.part}", action.recording_id)
 
     def _stop(self, recording_id: RecordingId, at_ns: Nanoseconds, reason: StopReason) -> None:
         entry = self._entries.get(recording_id)
         if entry is not None:  # a recording that has just failed is stopped, too
             entry.stop_reason = reason
-        self._link.send(Stop(recording_id, at_ns))
+        self._tell_engine(Stop(recording_id, at_ns))
         self._note("recording stopped", reason.value, recording_id)
 
     def _captured(self, captured: Captured) -> None:
         entry = self._entries.get(captured.recording_id)
-        if entry is None:
+        if entry is None or entry.stage not in (Stage.WRITING, Stage.SALVAGING):
             return
-        if entry.stop_reason is None:  # it ended by itself, before anyone said why
-            self._step(
-                RecordingInterrupted(
-                    entry.recording_id,
-                    StopReason.CAMERA_LOST,
-                    "the pictures ended",
-                    captured.first_ns + captured.duration_ns + 1,
-                )
-            )
-        entry.captured = captured
-        entry.stage = Stage.IN_PLACE
+        self._ended_by_itself(
+            entry, "the pictures ended", captured.first_ns + captured.duration_ns + 1
+        )
+        entry.put_in_place(captured.frames, captured.duration_ns)
         facts = entry.file_facts(captured, self._settings)
         self._submit(
             lambda catalogue: catalogue.captured(captured.recording_id, facts),
-            lambda _: self._verify(entry, captured),
+            lambda _: self._go_on_with(entry, anew=True),
         )
 
-    def _verify(self, entry: Entry, captured: Captured) -> None:
-        self._link.send(
-            Verify(entry.recording_id, entry.files, captured.frames, captured.duration_ns)
-        )
+    def _ended_by_itself(self, entry: Entry, problem: str, resume_ns: Nanoseconds) -> None:
+        """The engine is done with a recording; perhaps before anyone said that it ends."""
+        if entry.stop_reason is None:
+            self._step(
+                RecordingInterrupted(entry.recording_id, StopReason.CAMERA_LOST, problem, resume_ns)
+            )
 
     def _verified(self, recording_id: RecordingId, problem: str | None) -> None:
-        if recording_id not in self._entries:
+        entry = self._entries.get(recording_id)
+        if entry is None or entry.stage is Stage.DECIDED:
             return
-        if problem is None:
-            self._submit(
-                lambda catalogue: catalogue.saved(recording_id),
-                lambda _: self._finished(recording_id, RecordingFinished(recording_id)),
-            )
-        else:
-            self._submit(
-                lambda catalogue: catalogue.damaged(recording_id, problem),
-                lambda _: self._finished(recording_id, RecordingFailed(recording_id, problem)),
-            )
+        if problem is not None:
+            self._heard_bad_news(entry, problem, lost=False)
+            return
+        entry.stage = Stage.DECIDED
+        self._submit(
+            lambda catalogue: catalogue.saved(recording_id),
+            lambda _: self._finished(entry, RecordingFinished(recording_id)),
+        )
 
     def _nothing_left(self, recording_id: RecordingId, problem: str) -> None:
-        if recording_id in self._entries:
-            self._submit(
-                lambda catalogue: catalogue.lost(recording_id, problem),
-                lambda _: self._finished(recording_id, RecordingFailed(recording_id, problem)),
-            )
-
-    def _finished(
-        self, recording_id: RecordingId, event: RecordingFinished | RecordingFailed
-    ) -> None:
-        entry = self._entries.pop(recording_id, None)
-        if entry is None:
+        entry = self._entries.get(recording_id)
+        if entry is None or entry.stage is Stage.DECIDED:
             return
+        self._ended_by_itself(entry, problem, entry.monotonic_ns)
+        self._heard_bad_news(entry, problem, lost=True)
+
+    # --- footage without a row
+
+    def _look_for_orphans(self) -> None:
+        """Once, when disk, catalogue and engine are there."""
+        if self._looked_for_orphans or self._engine is None or not self._catalogue_is_open:
+            return
+        self._looked_for_orphans = True
+        for path in orphans.candidates(self._settings.incoming_folder, self._entries):
+            self._tell_engine(Inspect(path))
+
+    def _inspected(self, path: Path, tags: dict[str, str]) -> None:
+        recording_id = RecordingId(path.stem)
+        new = orphans.row_for(recording_id, tags, self._settings)
+        if new is None or recording_id in self._entries:
+            log.warning("a file in the incoming folder belongs to no recording", file=path.name)
+            return
+        self._submit(
+            lambda catalogue: catalogue.knows(recording_id),
+            lambda known: None if known else self._adopt(new),
+        )
+
+    def _adopt(self, new: NewRecording) -> None:
+        self._entries[new.id] = orphans.entry_of(new, self._settings)
+        self._register(new)
+        self._note("recording found without a row", new.order.order_id, new.id)
+        self._go_on_with(self._entries[new.id])
+
+    # --- bad news
+
+    def _heard_bad_news(self, entry: Entry, problem: str, *, lost: bool) -> None:
+        # The look that is going on may have begun before the disk was lost.
+        entry.stage = Stage.IN_PLACE if entry.stage is Stage.IN_PLACE else Stage.SALVAGING
+        entry.bad_news = BadNews(problem, lost, self._good_looks + 2)
+        entry.asked = True
+
+    def _disk_looked_at(self, good: bool) -> None:
+        """Believe bad news of files, or try again later if it was the disk that was lost."""
+        self._disk_is_there = good
+        self._good_looks += good
+        if good:
+            self._look_for_orphans()
+        for entry in list(self._entries.values()):
+            news = entry.bad_news
+            if news is not None and not good:
+                entry.bad_news = None
+                self._wait_for_disk(entry, news.problem)
+            elif news is not None and self._good_looks >= news.believed_after_looks:
+                self._decide_against(entry, news)
+            self._go_on_with(entry)
+
+    def _salvage_postponed(self, recording_id: RecordingId, problem: str) -> None:
+        entry = self._entries.get(recording_id)
+        if entry is None or entry.stage in (Stage.IN_PLACE, Stage.DECIDED):
+            return
+        self._ended_by_itself(entry, problem, entry.monotonic_ns)
+        entry.stage = Stage.SALVAGING
+        self._wait_for_disk(entry, problem)
+
+    def _wait_for_disk(self, entry: Entry, problem: str) -> None:
+        """The packer hears that it is not saved; its row stays open until the disk is back."""
+        entry.asked = False
+        entry.recovered = entry.recovered or entry.stage is Stage.SALVAGING
+        self._note("recording waits for its disk", problem, entry.recording_id)
+        self._step(RecordingFailed(entry.recording_id, problem))
+
+    def _decide_against(self, entry: Entry, news: BadNews) -> None:
+        recording_id = entry.recording_id
+        entry.stage = Stage.DECIDED
+        self._submit(
+            lambda catalogue: (catalogue.lost if news.lost else catalogue.damaged)(
+                recording_id, news.problem
+            ),
+            lambda _: self._finished(entry, RecordingFailed(recording_id, news.problem)),
+        )
+
+    def _finished(self, entry: Entry, event: RecordingFinished | RecordingFailed) -> None:
+        """The row says how it ended."""
         if isinstance(event, RecordingFinished):
             self._counters["recordings"] += 1
             how = "recovered" if entry.recovered else "saved"
-            self._note(f"recording {how}", str(entry.files.video.name), recording_id, entry)
+            self._note(f"recording {how}", entry.files.video.name, entry.recording_id)
         else:
             self._counters["failures"] += 1
-            self._note("recording failed", event.problem, recording_id, entry)
+            self._note("recording not saved", event.problem, entry.recording_id)
         self._step(event)
+        del self._entries[entry.recording_id]
 
     # --- engine, catalogue, disk
 
-    def _engine_gone(self, problem: str) -> None:
+    def _engine_started(self, process_id: int) -> None:
+        log.info("engine started", pid=process_id)
+        self._engine = process_id
+        for entry in self._entries.values():
+            if entry.stage is Stage.WRITING:
+                entry.stage = Stage.SALVAGING
+                entry.recovered = True
+            self._go_on_with(entry, anew=True)
+
+    def _engine_gone(self, problem: str, crashed: bool) -> None:
         self._counters["engine_restarts"] += 1
+        stream, heartbeat = self._stream, self._heartbeat
+        if crashed and stream and stream.encoder and heartbeat and heartbeat.recordings:
+            self._link.demote(stream.encoder, problem)
+            log.warning("encoder demoted", encoder=stream.encoder, reason=problem)
+        self._engine = None
         self._heartbeat = None
         self._stream = None
         self._step(
@@ -337,32 +458,46 @@ class Station:
         )
         self._step(FaultCleared(Fault.ENGINE))
 
-    def _go_on_with_unfinished(self) -> None:
-        """A new engine listens: let it finish what the one before it left."""
-        for entry in self._entries.values():
-            if entry.captured is not None:
-                self._verify(entry, entry.captured)
-            else:
-                entry.stage = Stage.SALVAGING
-                entry.recovered = True
-                self._link.send(Salvage(entry.recording_id, entry.files))
+    def _tell_engine(self, command: Command) -> None:
+        """If there is no engine, the next one is told what is left to be done."""
+        if self._engine is not None:
+            self._link.send(self._engine, command)
+
+    def _go_on_with(self, entry: Entry, *, anew: bool = False) -> None:
+        """Let the engine finish what it can, unless it is doing so; `anew` asks again.
+
+        While the disk is away every file would seem to be lost.
+        """
+        if entry.asked and not anew:
+            return
+        entry.asked = self._engine is not None and self._disk_is_there
+        if not entry.asked:
+            return
+        if entry.stage is Stage.SALVAGING:
+            self._tell_engine(Salvage(entry.recording_id, entry.files))
+        elif entry.stage is Stage.IN_PLACE:
+            self._tell_engine(
+                Verify(entry.recording_id, entry.files, entry.frames, entry.duration_ns)
+            )
 
     def _begin(self, beginnings: tuple[str | None, list[Unfinished]]) -> None:
         """The catalogue is open: the footage folder can be checked, old work finished."""
         footage_id, unfinished = beginnings
+        self._catalogue_is_open = True
         self._storage.start(footage_id)
         for row in unfinished:
             entry = entry_after_power_cut(row, self._settings)
             self._entries[row.id] = entry
-            self._note("recording found unfinished", row.state.value, row.id, entry)
-            self._link.send(Salvage(row.id, entry.files))
+            self._note("recording found unfinished", row.state.value, row.id)
+        if self._synchronisation == clock.SYNCHRONISED:
+            self._correct_clock()
 
     def _footage_adopted(self, footage_id: str) -> None:
         """On the storage watch's thread."""
         self._submit(lambda catalogue: catalogue.set_footage_id(footage_id))
 
-    def _crash(self, error: Exception) -> None:
-        """On another thread: a bug was met there. The station must not go on."""
+    def crash(self, error: BaseException) -> None:
+        """From another thread: a bug was met there. The station must not go on."""
         self._crashed = error
         self.post(TimePassed())
 
@@ -385,12 +520,16 @@ class Station:
     def _look_around(self) -> None:
         now = time.monotonic_ns()
         if self._storage.silent_for > DISK_SILENCE and Fault.STORAGE not in self._state.faults:
-            self._step(
+            self._take(
                 FaultRaised(
                     Fault.STORAGE,
                     "The footage disk does not answer. Check its cable, or the network share.",
                 )
             )
+        self._watch_writing(now)
+        if self._leave_by_ns is not None and now > self._leave_by_ns and not self._ended:
+            log.error("leaving before all is saved: the next start goes on with it")
+            self._ended = True
         if not self._state.pending:
             self._watchdog.ready()
         if self._really_works(now):
@@ -399,6 +538,21 @@ class Station:
             self._published_ns = now
             self._publish(now)
             self._watch_clock()
+
+    def _watch_writing(self, now: Nanoseconds) -> None:
+        """Pictures that do not reach the file, or are dropped, are heard while it happens."""
+        if self._heartbeat is None:
+            return
+        self._writing.look(self._heartbeat, now)
+        active = self._state.recording
+        problem = self._writing.problem(now, active.recording_id if active else None)
+        if problem is not None and Fault.WRITING not in self._state.faults:
+            self._step(FaultRaised(Fault.WRITING, problem))
+        elif problem is None and Fault.WRITING in self._state.faults:
+            self._step(FaultCleared(Fault.WRITING))
+        if self._writing.hopeless(now):
+            self._link.replace_engine("it has stopped writing pictures")
+            self._writing = WritingWatch()
 
     def _really_works(self, now: Nanoseconds) -> bool:
         """Fresh heartbeats and, while recording, pictures that reach the file."""
@@ -441,11 +595,14 @@ class Station:
         """Rows written before the clock was right are corrected once it is."""
         before, self._synchronisation = self._synchronisation, clock.synchronisation()
         if before == clock.UNSYNCHRONISED and self._synchronisation == clock.SYNCHRONISED:
-            offset = clock.wall_minus_monotonic_ns()
-            self._submit(
-                lambda catalogue: catalogue.correct_clock(self._boot_id, offset),
-                lambda rows: self._note("clock synchronised", f"{rows} recordings corrected"),
-            )
+            self._correct_clock()
+
+    def _correct_clock(self) -> None:
+        offset = clock.wall_minus_monotonic_ns()
+        self._submit(
+            lambda catalogue: catalogue.correct_clock(self._boot_id, offset),
+            lambda rows: self._note("clock synchronised", f"{rows} recordings corrected"),
+        )
 
     def _log_input(self, event: Event) -> None:
         if isinstance(event, PedalChanged):
@@ -459,24 +616,17 @@ class Station:
             if len(self._seen_texts) > 64:
                 self._seen_texts.clear()
 
-    def _note(
-        self,
-        event: str,
-        detail: str,
-        recording_id: RecordingId | None = None,
-        entry: Entry | None = None,
-    ) -> None:
+    def _note(self, event: str, detail: str, recording_id: RecordingId | None = None) -> None:
         """One line in the journal and one in the catalogue's event log."""
-        entry = entry or (self._entries.get(recording_id) if recording_id else None)
-        speak = {"fault": log.warning, "recording failed": log.error, "signal": log.debug}.get(
-            event, log.info
-        )
-        fields = {"order_id": entry.order.order_id} if entry else {}
+        fields: dict[str, str] = {}
         if recording_id:
             fields["recording_id"] = recording_id
-        speak(event, detail=detail, **fields)
+            if recording_id in self._entries:
+                fields["order_id"] = self._entries[recording_id].order.order_id
+        getattr(log, _LEVELS.get(event, "info"))(event, detail=detail, **fields)
         at: datetime = clock.wall_time(time.monotonic_ns())
-        self._submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
+        if self._catalogue.waiting < MOST_NOTES_WAITING:
+            self._submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
 
     def _close(self) -> None:
         self._watchdog.stopping()
@@ -486,6 +636,7 @@ class Station:
         if undone:
             log.error("the catalogue could not be brought up to date", entries=undone)
         self._panel.close()
+        self._lock.release()
         status.withdraw(self._settings.status_file)
 
     def shut_down(self) -> None:

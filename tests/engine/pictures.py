@@ -13,9 +13,9 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from recorderd.core.model import Nanoseconds
+from recorderd.core.model import Mode, Nanoseconds
 from recorderd.engine.encoder_kinds import kind_named
-from recorderd.engine.mode import Choice, Mode
+from recorderd.engine.mode import Choice
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import Packet, SourcePacket, StreamDescription
 from recorderd.engine.session import Session, Tap
@@ -52,7 +52,7 @@ def number_in(frame: av.VideoFrame) -> int:
     luma = frame.to_ndarray(format="gray")
     width = WIDTH // _BITS
     bars = (luma[50:70, bit * width + 4 : (bit + 1) * width - 4] for bit in range(_BITS))
-    return sum((bar.mean() > 128) << bit for bit, bar in enumerate(bars))
+    return sum(int(bar.mean() > 128) << bit for bit, bar in enumerate(bars))
 
 
 @cache

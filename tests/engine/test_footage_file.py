@@ -134,7 +134,9 @@ def test_a_folder_that_is_gone_is_said_in_words(tmp_path: Path) -> None:
         FootageFile(tmp_path / "gone" / "a.mp4", {}, 1.0)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.text(min_size=1, max_size=300))
 def test_tags_hold_any_text(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.mp4"
@@ -169,7 +171,7 @@ def test_the_wall_clock_is_written_once_for_each_second(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4")) as container:
         track = container.streams.subtitles[0]
         shown = [
-            (packet.pts * packet.time_base, bytes(packet)[2:].decode())
+            (float(packet.pts * packet.time_base), bytes(packet)[2:].decode())
             for packet in container.demux(track)
             if packet.pts is not None and packet.size > 2
         ]

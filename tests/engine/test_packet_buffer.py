@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -182,11 +183,14 @@ steps = st.lists(
 
 @settings(deadline=None)
 @given(steps, st.sampled_from([100, 100_000]))
-def test_readers_see_what_a_list_of_everything_says(steps: list[tuple], largest: int) -> None:  # type: ignore[type-arg]
+def test_readers_see_what_a_list_of_everything_says(
+    steps: list[tuple[Any, ...]], largest: int
+) -> None:
     """Against a list that forgets nothing: order, completeness, the count of losses."""
     buffer = PacketBuffer(300 * MS, largest)
     everything: list[Packet] = []
-    readers: list[list[PacketReader | int]] = []  # the reader, and what it should read next
+    readers: list[PacketReader] = []
+    expected: dict[PacketReader, int] = {}
     for step in steps:
         if step[0] == "append":
             now = everything[-1].captured_ns // MS + step[2] if everything else 0
@@ -200,9 +204,10 @@ def test_readers_see_what_a_list_of_everything_says(steps: list[tuple], largest:
                 if packet.keyframe and buffer.get(packet.sequence) is not None
             ]
             reached = [packet for packet in keys if packet.captured_ns <= step[1] * MS] or keys[:1]
-            readers.append([reader, reached[-1].sequence if reached else len(everything)])
+            readers.append(reader)
+            expected[reader] = reached[-1].sequence if reached else len(everything)
         elif step[0] in ("read", "let go", "close") and step[1] < len(readers):
-            reader, expected = readers[step[1]]  # type: ignore[assignment]
+            reader = readers[step[1]]
             if step[0] == "close":
                 reader.close()
                 del readers[step[1]]
@@ -210,13 +215,13 @@ def test_readers_see_what_a_list_of_everything_says(steps: list[tuple], largest:
             lost_before = reader.lost
             packet = reader.read(0)
             if packet is None:
-                assert expected == len(everything)
+                assert expected[reader] == len(everything)
                 continue
             if largest == 100_000:
-                assert packet.sequence == expected
+                assert packet.sequence == expected[reader]
             assert packet is everything[packet.sequence]
-            assert packet.sequence - expected == reader.lost - lost_before
-            readers[step[1]][1] = packet.sequence + 1
+            assert packet.sequence - expected[reader] == reader.lost - lost_before
+            expected[reader] = packet.sequence + 1
             if step[0] == "let go":
                 reader.let_go(packet.captured_ns)
     if everything and largest == 100_000:
