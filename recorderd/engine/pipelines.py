@@ -32,6 +32,10 @@ class FrameEncoder(Protocol):
         """Give out what is still inside. Raises DeviceError."""
 
 
+MOST_IN_DECODER = 300
+"""Pictures that a decoder may take before it gives one out again: a camera may send no keyframe
+for a while after a damaged picture."""
+
 MakeEncoder: TypeAlias = Callable[[OutputContainer, EncoderKind, EncodeRequest], FrameEncoder]
 
 
@@ -146,6 +150,7 @@ class EncodePipeline:
 
     def write(self, packet: Packet) -> None:
         self._in_decoder[packet.sequence] = packet
+        self._leave_out(list(self._in_decoder.values())[:-MOST_IN_DECODER])
         self._take(self._decode(packet))
 
     def finish(self) -> None:
@@ -164,7 +169,10 @@ class EncodePipeline:
         return min((moment for moment in coming if moment >= earliest), default=earliest)
 
     def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
-        """Damaged pictures give nothing and are not raised: the next one is whole again."""
+        """Damaged pictures give nothing and are not raised: from the next keyframe on all is well.
+
+        With them goes what was in the decoder, and what follows up to that keyframe.
+        """
         compressed = None
         if packet is not None:
             compressed = native_packet(packet.data)
@@ -173,6 +181,9 @@ class EncodePipeline:
         try:
             return list(self._decoder.decode(compressed))
         except av.FFmpegError:
+            # A decoder with threads would go on failing for good (PyAV 18.1, H.264, measured).
+            self._decoder.flush_buffers()
+            self._leave_out(list(self._in_decoder.values()))
             return []
 
     def _take(self, frames: list[av.VideoFrame]) -> None:

@@ -42,7 +42,7 @@ def luma_of(frame: av.VideoFrame) -> Luma:
         plane = frame.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         return rows[: frame.height, : frame.width]
-    return frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
+    return frame.reformat(format="gray").to_ndarray().astype(np.uint8, copy=False)
 
 
 class ScanFeed:
@@ -133,6 +133,8 @@ class ScanFeed:
                 picture = pictures.next()
                 if picture is not None:
                     self._scan(session, *picture)
+                elif session.buffer.ended:
+                    self._wait_for_other(session)
 
     def _scan(self, session: Session, packet: Packet, frame: av.VideoFrame) -> None:
         started_ns = self._clock()
@@ -219,6 +221,8 @@ class _EveryPicture:
     def __init__(self, session: Session, clock: Callable[[], Nanoseconds]) -> None:
         self._reader: PacketReader = session.buffer.reader(clock())
         self._decoder = decoder_for(session.description)
+        # Each thread more holds a picture back for the time of one.
+        self._decoder.thread_count = 2
         self._packets: dict[int, Packet] = {}
 
     def next(self) -> tuple[Packet, av.VideoFrame] | None:
@@ -234,6 +238,8 @@ class _EveryPicture:
             try:
                 frames = self._decoder.decode(compressed)
             except av.FFmpegError:
+                # It would go on failing for good, see EncodePipeline.
+                self._decoder.flush_buffers()
                 continue
             for frame in frames:
                 origin = self._packets.get(frame.pts or -1)

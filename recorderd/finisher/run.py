@@ -74,14 +74,16 @@ class Finisher:
             if footage_id is None or footage.check(self._settings, footage_id).problem:
                 return  # The disk is not there or is full: the station says so.
             chores = Chores(catalogue)
-            jobs: list[tuple[str, list[Finished], Callable[[Chores, Finished], None]]] = [
-                ("thumbnail", self._without_thumbnail(chores), self._thumbnail),
+            jobs: list[
+                tuple[str, Callable[[], list[Finished]], Callable[[Chores, Finished], None]]
+            ] = [
+                ("thumbnail", lambda: self._without_thumbnail(chores), self._thumbnail),
                 # Before the hashes: what was transcoded needs only that of the new file.
-                ("transcode", chores.deferred(), self._transcode),
-                ("fingerprint", chores.without_fingerprint(), self._fingerprint),
+                ("transcode", chores.deferred, self._transcode),
+                ("fingerprint", chores.without_fingerprint, self._fingerprint),
             ]
             for name, recordings, job in jobs:
-                for recording in recordings:
+                for recording in recordings():
                     if self._idleness.must_leave():
                         return
                     self._try(name, job, chores, recording)

@@ -42,23 +42,31 @@ def transcode(
     path = settings.footage_folder / recording.path
     before = facts_of(path)
     if before is None:
-        raise StorageError(f"{path.name} holds no readable picture", "Run 'recorderd fsck'")
+        raise StorageError(
+            f"{path.name} holds no readable picture",
+            "Keep the file: what it holds cannot be read by this program",
+        )
     if before.codec == "mjpeg":
         half_done = settings.incoming_folder / f"{recording.id}.transcode.mp4"
         half_done.unlink(missing_ok=True)
-        original = fingerprint(path, pause)
-        if original is None or not _encode(
-            path, half_done, before, original, recording, settings, pause
-        ):
+        try:
+            original = fingerprint(path, pause)
+            if original is None or not _encode(
+                path, half_done, before, original, recording, settings, pause
+            ):
+                return None
+            with storage_errors(path):
+                os.replace(half_done, path)  # noqa: PTH105
+                sync_folder(path.parent)
+                sync_folder(half_done.parent)
+        finally:
             half_done.unlink(missing_ok=True)
-            return None
-        with storage_errors(path):
-            os.replace(half_done, path)  # noqa: PTH105
-            sync_folder(path.parent)
-            sync_folder(half_done.parent)
     after = facts_of(path)
     if after is None:
-        raise StorageError(f"{path.name} holds no readable picture", "Run 'recorderd fsck'")
+        raise StorageError(
+            f"{path.name} holds no readable picture",
+            "Keep the file: what it holds cannot be read by this program",
+        )
     return Transcoded(
         bytes=path.stat().st_size,
         codec=after.codec,
@@ -101,7 +109,6 @@ def _encode(
             file.close()
     problem = verify.problem_of(target, before.frames, before.duration_ns)
     if problem is not None:
-        target.unlink()
         raise DeviceError(f"The transcoded file is not right: {problem}", "The original is kept")
     return True
 

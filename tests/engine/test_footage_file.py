@@ -269,7 +269,7 @@ def test_the_disk_is_synced_while_pictures_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced = threading.Event()
-    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.set())
+    monkeypatch.setattr(os, "fdatasync", lambda _descriptor: synced.set())
     film = Film(tmp_path / "a.mp4", sync=0.002)
     assert not synced.is_set()
     film.write(0)
@@ -278,12 +278,12 @@ def test_the_disk_is_synced_while_pictures_are_written(
 
 
 def test_letting_go_closes_everything_and_may_be_repeated(tmp_path: Path) -> None:
-    open_before = set(os.listdir("/proc/self/fd"))
+    open_before = set(Path("/proc/self/fd").iterdir())
     film = Film(tmp_path / "a.mp4")
     film.write(0, 33_000_000)
     film.file.abandon()
     film.file.abandon()
-    assert set(os.listdir("/proc/self/fd")) == open_before
+    assert set(Path("/proc/self/fd").iterdir()) == open_before
     assert not film.file._syncer.is_alive()
     unused = Film(tmp_path / "b.mp4")
     unused.file.abandon()

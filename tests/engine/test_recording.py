@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -402,7 +401,7 @@ def test_an_encoder_that_does_not_open_leaves_nothing_behind(tmp_path: Path) -> 
     ) -> FrameEncoder:
         raise DeviceError("The encoder does not start", "Test")
 
-    open_before = len(os.listdir("/proc/self/fd"))
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
     bench = Bench(tmp_path, Mode.ENCODE, make_encoder=refuses)
     bench.film(20)
     run(bench.record("one", TIMES[4], label=3))
@@ -414,7 +413,7 @@ def test_an_encoder_that_does_not_open_leaves_nothing_behind(tmp_path: Path) -> 
     assert "does not start" in nothing.problem
     assert bench.demoted == [("libx264", "The encoder does not start")]
     assert bench.incoming == []
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
 
 
 # --- storage that fails

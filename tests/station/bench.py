@@ -42,6 +42,8 @@ class PaperLink:
         self, hello: Hello, report: Callable[[LinkReport], None], *, inherited: Sequence[int] = ()
     ) -> None:
         self.report = report
+        self.demoted: dict[str, str] = {}
+        self.replaced_because: list[str] = []
         self.sent: queue.SimpleQueue[tuple[int, Command]] = queue.SimpleQueue()
 
     def start(self) -> None:
@@ -49,6 +51,12 @@ class PaperLink:
 
     def send(self, process_id: int, command: Command) -> None:
         self.sent.put((process_id, command))
+
+    def demote(self, encoder: str, reason: str) -> None:
+        self.demoted[encoder] = reason
+
+    def replace_engine(self, reason: str) -> None:
+        self.replaced_because.append(reason)
 
     def close(self) -> None:
         """Nothing runs."""

@@ -52,12 +52,11 @@ def _command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-def _playable(daemon: Daemon, footage: Path | None = None) -> None:
+def _playable(daemon: Daemon) -> None:
     """Every row is saved, and its file shows as many pictures as it says."""
-    footage = footage or daemon.state / "footage"
     for row in daemon.rows():
         assert row.state in ("saved", "recovered"), row
-        with av.open(str(footage / row.path)) as container:
+        with av.open(str(daemon.video(row))) as container:
             assert sum(1 for _ in container.decode(video=0)) == row.frames
 
 
@@ -193,11 +192,23 @@ def test_footage_disk_in_trouble(tmp_path: Path, disk: Disk) -> None:
         "is full": (fill, filler.unlink),
     }
     with daemon:
-        after = 0.0
+        # A disk cannot be made read-only while a file on it is being written.
+        daemon.wait_for(Signal.RECORDING)
+        daemon.press("press")
+        after = daemon.wait_for(Signal.SAVED)
+        assert disk.remount("ro")
+        daemon.press("release")
+        heard = daemon.wait_for(Signal.FAULT_IDLE, after=after)
+        print(f"read-only: heard after {heard - after:.2f} s")
+        assert heard - after < 2
+        after = daemon.wait_for(Signal.REFUSED, after=heard)
+        assert "Mount it for writing" in daemon.log.read_text()
+        assert disk.remount("rw")
+
         for words, (break_it, mend) in troubles.items():
             after = daemon.wait_for(Signal.RECORDING, after=after)
             daemon.wait_until(
-                lambda status: any((file["frames"] or 0) > 10 for file in status["recordings"])
+                lambda status: any((file["frames"] or 0) > 20 for file in status["recordings"])
             )
             broken = _now(break_it)
             heard = daemon.wait_for(Signal.FAULT_IDLE, after=broken)
@@ -206,18 +217,19 @@ def test_footage_disk_in_trouble(tmp_path: Path, disk: Disk) -> None:
             refused = daemon.wait_for(Signal.REFUSED, after=heard)
             assert words in daemon.log.read_text()
             after = max(refused, _now(mend))
-
         daemon.wait_for(Signal.RECORDING, after=after)
-        daemon.press("press")
-        daemon.wait_until(lambda _: disk.remount("ro"))
-        daemon.press("release")
-        broken = daemon.wait_for(Signal.FAULT_IDLE, after=after, timeout=5)
-        daemon.wait_for(Signal.REFUSED, after=broken)
-        assert "Mount it for writing" in daemon.log.read_text()
-        assert disk.remount("rw")
-        daemon.wait_for(Signal.RECORDING, after=broken)
-    assert len(daemon.rows()) >= 5
-    _playable(daemon, disk.place / "footage")
+        daemon.wait_until(
+            lambda status: [file["stage"] for file in status["recordings"]] == ["writing"]
+        )
+    states = [row.state for row in daemon.rows()]
+    # What the full disk cut off could not be made whole there; it is kept as it is.
+    assert states in (
+        ["saved", "recovered", "recovered", "damaged", "saved"],
+        ["saved", "recovered", "recovered", "recovered", "saved"],
+    )
+    for row in daemon.rows():
+        with av.open(str(footage / row.path)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == row.frames
 
 
 def _now(act: Callable[[], object]) -> float:
