@@ -164,12 +164,10 @@ class ScanFeed:
             self._report(FaultRaised(Fault.SCANNER, result.problem))
 
     def take_offer(self, after: int) -> tuple[Packet, av.VideoFrame] | None:
-        """The picture last offered, if it is newer than `after` and still fresh."""
+        """The picture last offered, if it is newer than `after`."""
         with self._changed:
             offer, self._offer = self._offer, None
-        if offer is None or offer[0].sequence <= after:
-            return None
-        return offer if self._clock() - offer[0].captured_ns <= FRESH else None
+        return offer if offer is not None and offer[0].sequence > after else None
 
     def wait_for_offer(self, seconds: float) -> None:
         """Wait for a picture if a recording decodes at the camera's pace, else return at once."""

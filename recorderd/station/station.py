@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -30,46 +29,36 @@ from recorderd.core.events import (
     FaultRaised,
     FrameScanned,
     PedalChanged,
-    RecordingFailed,
-    RecordingFinished,
-    RecordingInterrupted,
-    RecordingRegistered,
     ShutdownRequested,
     TimePassed,
 )
 from recorderd.core.machine import next_deadline, step
-from recorderd.core.model import Fault, Nanoseconds, RecordingId, StopReason, nanoseconds
+from recorderd.core.model import Fault, Nanoseconds, RecordingId, nanoseconds
 from recorderd.core.state import Phase, State
 from recorderd.engine.messages import (
     Captured,
     Command,
     Heartbeat,
     Hello,
-    Inspect,
     Inspected,
     NothingLeft,
-    Salvage,
     SalvagePostponed,
-    Start,
-    Stop,
     StreamOpened,
     Verified,
-    Verify,
 )
 from recorderd.errors import CatalogueError
 from recorderd.panel.panel import open_panel
 from recorderd.settings import Settings
-from recorderd.station import clock, orphans, status
+from recorderd.station import clock, status
 from recorderd.station.engine_link import EngineGone, EngineLink, EngineStarted, LinkReport
-from recorderd.station.ledger import BadNews, Entry, Stage, entry_after_power_cut
-from recorderd.station.orphans import tags_of
+from recorderd.station.recordings import Recordings
 from recorderd.station.rules import rules_of
 from recorderd.station.state_lock import StateLock
 from recorderd.station.storage_watch import StorageWatch
 from recorderd.station.watchdog import Watchdog
 from recorderd.station.writing_watch import WritingWatch
-from recorderd.store.catalogue import Catalogue, NewRecording, Unfinished
-from recorderd.store.footage import files_for, make_state_folder, stored_path
+from recorderd.store.catalogue import Catalogue, Unfinished
+from recorderd.store.footage import make_state_folder
 from recorderd.store.identity import boot_id, new_recording_id
 from recorderd.store.writer import CatalogueThread
 
@@ -108,15 +97,12 @@ class Station:
         self._settings = settings
         self._inbox: queue.SimpleQueue[tuple[Nanoseconds, Message]] = queue.SimpleQueue()
         self._state = State(rules=rules_of(settings))
-        self._entries: dict[RecordingId, Entry] = {}
         self._boot_id = boot_id()
+        self._recordings = Recordings(settings, self, self._boot_id)
         self._engine: int | None = None
-        self._disk_is_there = False
-        self._good_looks = 0
-        self._catalogue_is_open = False
         self._stream: StreamOpened | None = None
         self._heartbeat: Heartbeat | None = None
-        self._counters = {"recordings": 0, "failures": 0, "engine_restarts": 0}
+        self._engine_restarts = 0
         self._synchronisation = clock.synchronisation()
         self._seen_texts: dict[str, Nanoseconds] = {}
         self._published_ns: Nanoseconds = 0
@@ -127,7 +113,6 @@ class Station:
         self._lock = StateLock(settings.state_folder)
         self._writing = WritingWatch()
         self._leave_by_ns: Nanoseconds | None = None
-        self._looked_for_orphans = False
         self._panel = open_panel(settings, self.post)
         self._storage = StorageWatch(settings, self.post, self._footage_adopted)
         self._catalogue = CatalogueThread(
@@ -156,7 +141,7 @@ class Station:
 
         Raises what crashed another thread of the station: a bug.
         """
-        self._submit(_beginnings, self._begin)
+        self.submit(_beginnings, self._begin)
         self._link.start()
         try:
             while not self._ended:
@@ -195,32 +180,24 @@ class Station:
                 self._engine_gone(problem, crashed)
             case StreamOpened():
                 self._stream_opened(message)
-            case Captured():
-                self._captured(message)
-            case Verified(recording_id, problem):
-                self._verified(recording_id, problem)
-            case NothingLeft(recording_id, problem):
-                self._nothing_left(recording_id, problem)
-            case SalvagePostponed(recording_id, problem):
-                self._salvage_postponed(recording_id, problem)
-            case Inspected(path, tags):
-                self._inspected(path, tags)
+            case Captured() | Verified() | NothingLeft() | SalvagePostponed() | Inspected():
+                self._recordings.heard(message)
             case FaultRaised(Fault.STORAGE) | FaultCleared(Fault.STORAGE):
-                self._step(message)
-                self._disk_looked_at(isinstance(message, FaultCleared))
+                self.step(message)
+                self._recordings.disk_looked_at(isinstance(message, FaultCleared))
             case FaultRaised(Fault.CAMERA):
-                self._step(message)
-                self._step(FaultCleared(Fault.ENGINE))
+                self.step(message)
+                self.step(FaultCleared(Fault.ENGINE))
             case ShutdownRequested():
                 self._leave_by_ns = time.monotonic_ns() + LEAVE_LIMIT
-                self._step(message)
+                self.step(message)
             case _:
                 self._log_input(message)
-                self._step(message)
+                self.step(message)
 
     # --- deciding
 
-    def _step(self, event: Event) -> None:
+    def step(self, event: Event) -> None:
         state = self._state
         if state.next_id is None:
             state = replace(state, next_id=new_recording_id())
@@ -231,213 +208,44 @@ class Station:
     def _carry_out(self, action: Action) -> None:
         match action:
             case StartRecording():
-                self._start(action)
+                self._recordings.start(action, self._synchronisation)
             case StopRecording(recording_id, at_ns, reason):
-                self._stop(recording_id, at_ns, reason)
+                self._recordings.stop(recording_id, at_ns, reason)
             case FlagRecording(flagged):
-                self._submit(lambda catalogue: catalogue.flag(flagged))
-                self._note("recording flagged", "by the packer", flagged)
+                self.submit(lambda catalogue: catalogue.flag(flagged))
+                self.note("recording flagged", "by the packer", flagged)
             case VoidRecording(voided):
-                self._submit(lambda catalogue: catalogue.void(voided))
-                self._note("recording declared void", "by the packer", voided)
+                self.submit(lambda catalogue: catalogue.void(voided))
+                self.note("recording declared void", "by the packer", voided)
             case ShowSignal(signal):
                 self._panel.show(signal)
-                self._note("signal", signal.value)
+                self.note("signal", signal.value)
             case PlaySignal(signal):
                 self._panel.play(signal)
-                self._note("signal", signal.value)
+                self.note("signal", signal.value)
             case Note(event, detail, recording_id):
-                self._note(event, detail, recording_id)
+                self.note(event, detail, recording_id)
             case EndRun():
                 self._ended = True
-
-    # --- recordings
-
-    def _start(self, action: StartRecording) -> None:
-        now = time.monotonic_ns()
-        started_at = clock.wall_time(now)
-        order = action.order
-        files = files_for(self._settings, action.recording_id, order.order_id, started_at)
-        entry = Entry(action.recording_id, order, action.part, files, started_at, now)
-        self._entries[action.recording_id] = entry
-        new = NewRecording(
-            id=action.recording_id,
-            order=order,
-            part=action.part,
-            continues=action.continues,
-            station=self._settings.station.name,
-            path=stored_path(self._settings, files.video),
-            started_at=started_at,
-            monotonic_ns=now,
-            boot_id=self._boot_id,
-            clock=self._synchronisation,
-        )
-        self._tell_engine(Start(new.id, files, tags_of(new), action.from_ns, action.label_sequence))
-        self._register(new)
-        self._note("recording started", f"part {action.part}", new.id)
-
-    def _register(self, new: NewRecording) -> None:
-        self._submit(
-            lambda catalogue: catalogue.register(new),
-            lambda take: self._step(RecordingRegistered(new.id, take)),
-        )
-
-    def _stop(self, recording_id: RecordingId, at_ns: Nanoseconds, reason: StopReason) -> None:
-        entry = self._entries.get(recording_id)
-        if entry is not None:  # a recording that has just failed is stopped, too
-            entry.stop_reason = reason
-        self._tell_engine(Stop(recording_id, at_ns))
-        self._note("recording stopped", reason.value, recording_id)
-
-    def _captured(self, captured: Captured) -> None:
-        entry = self._entries.get(captured.recording_id)
-        if entry is None or entry.stage not in (Stage.WRITING, Stage.SALVAGING):
-            return
-        self._ended_by_itself(
-            entry, "the pictures ended", captured.first_ns + captured.duration_ns + 1
-        )
-        entry.put_in_place(captured.frames, captured.duration_ns)
-        facts = entry.file_facts(captured, self._settings)
-        self._submit(
-            lambda catalogue: catalogue.captured(captured.recording_id, facts),
-            lambda _: self._go_on_with(entry, anew=True),
-        )
-
-    def _ended_by_itself(self, entry: Entry, problem: str, resume_ns: Nanoseconds) -> None:
-        """The engine is done with a recording; perhaps before anyone said that it ends."""
-        if entry.stop_reason is None:
-            self._step(
-                RecordingInterrupted(entry.recording_id, StopReason.CAMERA_LOST, problem, resume_ns)
-            )
-
-    def _verified(self, recording_id: RecordingId, problem: str | None) -> None:
-        entry = self._entries.get(recording_id)
-        if entry is None or entry.stage is Stage.DECIDED:
-            return
-        if problem is not None:
-            self._heard_bad_news(entry, problem, lost=False)
-            return
-        entry.stage = Stage.DECIDED
-        self._submit(
-            lambda catalogue: catalogue.saved(recording_id),
-            lambda _: self._finished(entry, RecordingFinished(recording_id)),
-        )
-
-    def _nothing_left(self, recording_id: RecordingId, problem: str) -> None:
-        entry = self._entries.get(recording_id)
-        if entry is None or entry.stage is Stage.DECIDED:
-            return
-        self._ended_by_itself(entry, problem, entry.monotonic_ns)
-        self._heard_bad_news(entry, problem, lost=True)
-
-    # --- footage without a row
-
-    def _look_for_orphans(self) -> None:
-        """Once, when disk, catalogue and engine are there."""
-        if self._looked_for_orphans or self._engine is None or not self._catalogue_is_open:
-            return
-        self._looked_for_orphans = True
-        for path in orphans.candidates(self._settings.incoming_folder, self._entries):
-            self._tell_engine(Inspect(path))
-
-    def _inspected(self, path: Path, tags: dict[str, str]) -> None:
-        recording_id = RecordingId(path.stem)
-        new = orphans.row_for(recording_id, tags, self._settings)
-        if new is None or recording_id in self._entries:
-            log.warning("a file in the incoming folder belongs to no recording", file=path.name)
-            return
-        self._submit(
-            lambda catalogue: catalogue.knows(recording_id),
-            lambda known: None if known else self._adopt(new),
-        )
-
-    def _adopt(self, new: NewRecording) -> None:
-        self._entries[new.id] = orphans.entry_of(new, self._settings)
-        self._register(new)
-        self._note("recording found without a row", new.order.order_id, new.id)
-        self._go_on_with(self._entries[new.id])
-
-    # --- bad news
-
-    def _heard_bad_news(self, entry: Entry, problem: str, *, lost: bool) -> None:
-        # The look that is going on may have begun before the disk was lost.
-        entry.stage = Stage.IN_PLACE if entry.stage is Stage.IN_PLACE else Stage.SALVAGING
-        entry.bad_news = BadNews(problem, lost, self._good_looks + 2)
-        entry.asked = True
-
-    def _disk_looked_at(self, good: bool) -> None:
-        """Believe bad news of files, or try again later if it was the disk that was lost."""
-        self._disk_is_there = good
-        self._good_looks += good
-        if good:
-            self._look_for_orphans()
-        for entry in list(self._entries.values()):
-            news = entry.bad_news
-            if news is not None and not good:
-                entry.bad_news = None
-                self._wait_for_disk(entry, news.problem)
-            elif news is not None and self._good_looks >= news.believed_after_looks:
-                self._decide_against(entry, news)
-            self._go_on_with(entry)
-
-    def _salvage_postponed(self, recording_id: RecordingId, problem: str) -> None:
-        entry = self._entries.get(recording_id)
-        if entry is None or entry.stage in (Stage.IN_PLACE, Stage.DECIDED):
-            return
-        self._ended_by_itself(entry, problem, entry.monotonic_ns)
-        entry.stage = Stage.SALVAGING
-        self._wait_for_disk(entry, problem)
-
-    def _wait_for_disk(self, entry: Entry, problem: str) -> None:
-        """The packer hears that it is not saved; its row stays open until the disk is back."""
-        entry.asked = False
-        entry.recovered = entry.recovered or entry.stage is Stage.SALVAGING
-        self._note("recording waits for its disk", problem, entry.recording_id)
-        self._step(RecordingFailed(entry.recording_id, problem))
-
-    def _decide_against(self, entry: Entry, news: BadNews) -> None:
-        recording_id = entry.recording_id
-        entry.stage = Stage.DECIDED
-        self._submit(
-            lambda catalogue: (catalogue.lost if news.lost else catalogue.damaged)(
-                recording_id, news.problem
-            ),
-            lambda _: self._finished(entry, RecordingFailed(recording_id, news.problem)),
-        )
-
-    def _finished(self, entry: Entry, event: RecordingFinished | RecordingFailed) -> None:
-        """The row says how it ended."""
-        if isinstance(event, RecordingFinished):
-            self._counters["recordings"] += 1
-            how = "recovered" if entry.recovered else "saved"
-            self._note(f"recording {how}", entry.files.video.name, entry.recording_id)
-        else:
-            self._counters["failures"] += 1
-            self._note("recording not saved", event.problem, entry.recording_id)
-        self._step(event)
-        del self._entries[entry.recording_id]
 
     # --- engine, catalogue, disk
 
     def _engine_started(self, process_id: int) -> None:
         log.info("engine started", pid=process_id)
         self._engine = process_id
-        for entry in self._entries.values():
-            if entry.stage is Stage.WRITING:
-                entry.stage = Stage.SALVAGING
-                entry.recovered = True
-            self._go_on_with(entry, anew=True)
+        self._recordings.engine_started()
 
     def _engine_gone(self, problem: str, crashed: bool) -> None:
-        self._counters["engine_restarts"] += 1
+        self._engine_restarts += 1
         stream, heartbeat = self._stream, self._heartbeat
         if crashed and stream and stream.encoder and heartbeat and heartbeat.recordings:
             self._link.demote(stream.encoder, problem)
             log.warning("encoder demoted", encoder=stream.encoder, reason=problem)
         self._engine = None
+        self._recordings.engine_gone()
         self._heartbeat = None
         self._stream = None
-        self._step(
+        self.step(
             FaultRaised(
                 Fault.ENGINE,
                 f"The video engine failed: {problem}. It is started again; "
@@ -456,52 +264,31 @@ class Station:
             encoder=stream.encoder,
             reason=stream.reason,
         )
-        self._step(FaultCleared(Fault.ENGINE))
+        self.step(FaultCleared(Fault.ENGINE))
 
-    def _tell_engine(self, command: Command) -> None:
+    def tell_engine(self, command: Command) -> None:
         """If there is no engine, the next one is told what is left to be done."""
         if self._engine is not None:
             self._link.send(self._engine, command)
 
-    def _go_on_with(self, entry: Entry, *, anew: bool = False) -> None:
-        """Let the engine finish what it can, unless it is doing so; `anew` asks again.
-
-        While the disk is away every file would seem to be lost.
-        """
-        if entry.asked and not anew:
-            return
-        entry.asked = self._engine is not None and self._disk_is_there
-        if not entry.asked:
-            return
-        if entry.stage is Stage.SALVAGING:
-            self._tell_engine(Salvage(entry.recording_id, entry.files))
-        elif entry.stage is Stage.IN_PLACE:
-            self._tell_engine(
-                Verify(entry.recording_id, entry.files, entry.frames, entry.duration_ns)
-            )
-
     def _begin(self, beginnings: tuple[str | None, list[Unfinished]]) -> None:
         """The catalogue is open: the footage folder can be checked, old work finished."""
         footage_id, unfinished = beginnings
-        self._catalogue_is_open = True
         self._storage.start(footage_id)
-        for row in unfinished:
-            entry = entry_after_power_cut(row, self._settings)
-            self._entries[row.id] = entry
-            self._note("recording found unfinished", row.state.value, row.id)
+        self._recordings.catalogue_opened(unfinished)
         if self._synchronisation == clock.SYNCHRONISED:
             self._correct_clock()
 
     def _footage_adopted(self, footage_id: str) -> None:
         """On the storage watch's thread."""
-        self._submit(lambda catalogue: catalogue.set_footage_id(footage_id))
+        self.submit(lambda catalogue: catalogue.set_footage_id(footage_id))
 
     def crash(self, error: BaseException) -> None:
         """From another thread: a bug was met there. The station must not go on."""
         self._crashed = error
         self.post(TimePassed())
 
-    def _submit(
+    def submit(
         self,
         job: Callable[[Catalogue], _Result],
         done: Callable[[_Result], None] | None = None,
@@ -547,9 +334,9 @@ class Station:
         active = self._state.recording
         problem = self._writing.problem(now, active.recording_id if active else None)
         if problem is not None and Fault.WRITING not in self._state.faults:
-            self._step(FaultRaised(Fault.WRITING, problem))
+            self.step(FaultRaised(Fault.WRITING, problem))
         elif problem is None and Fault.WRITING in self._state.faults:
-            self._step(FaultCleared(Fault.WRITING))
+            self.step(FaultCleared(Fault.WRITING))
         if self._writing.hopeless(now):
             self._link.replace_engine("it has stopped writing pictures")
             self._writing = WritingWatch()
@@ -586,8 +373,12 @@ class Station:
                     self._boot_id,
                     self._stream,
                     self._heartbeat,
-                    list(self._entries.values()),
-                    self._counters,
+                    list(self._recordings),
+                    {
+                        "recordings": self._recordings.saved,
+                        "failures": self._recordings.failed,
+                        "engine_restarts": self._engine_restarts,
+                    },
                 ),
             )
 
@@ -599,34 +390,35 @@ class Station:
 
     def _correct_clock(self) -> None:
         offset = clock.wall_minus_monotonic_ns()
-        self._submit(
+        self.submit(
             lambda catalogue: catalogue.correct_clock(self._boot_id, offset),
-            lambda rows: self._note("clock synchronised", f"{rows} recordings corrected"),
+            lambda rows: self.note("clock synchronised", f"{rows} recordings corrected"),
         )
 
     def _log_input(self, event: Event) -> None:
         if isinstance(event, PedalChanged):
-            self._note("pedal", "down" if event.down else "up")
+            self.note("pedal", "down" if event.down else "up")
         elif isinstance(event, FrameScanned):
             for code in event.codes:
                 last_ns = self._seen_texts.get(code.text)
                 if last_ns is None or event.captured_ns - last_ns > self._state.rules.labels.rearm:
-                    self._note("label read", f"{code.symbology.value}: {code.text[:300]}")
+                    self.note("label read", f"{code.symbology.value}: {code.text[:300]}")
                 self._seen_texts[code.text] = event.captured_ns
             if len(self._seen_texts) > 64:
                 self._seen_texts.clear()
 
-    def _note(self, event: str, detail: str, recording_id: RecordingId | None = None) -> None:
+    def note(self, event: str, detail: str, recording_id: RecordingId | None = None) -> None:
         """One line in the journal and one in the catalogue's event log."""
         fields: dict[str, str] = {}
         if recording_id:
             fields["recording_id"] = recording_id
-            if recording_id in self._entries:
-                fields["order_id"] = self._entries[recording_id].order.order_id
+            order_id = self._recordings.order_id(recording_id)
+            if order_id is not None:
+                fields["order_id"] = order_id
         getattr(log, _LEVELS.get(event, "info"))(event, detail=detail, **fields)
         at: datetime = clock.wall_time(time.monotonic_ns())
         if self._catalogue.waiting < MOST_NOTES_WAITING:
-            self._submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
+            self.submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
 
     def _close(self) -> None:
         self._watchdog.stopping()

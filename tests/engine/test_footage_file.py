@@ -186,8 +186,8 @@ def test_a_clock_that_seems_to_run_back_is_not_written(tmp_path: Path) -> None:
     """B-frames are written after pictures that were taken later."""
     film = Film(tmp_path / "a.mp4")
     film.write(0)
-    film.file.show_clock(SECOND + 1, WALL + SECOND + 1)
-    film.file.show_clock(SECOND - 1, WALL + SECOND - 1)
+    film.file.show_clock(SECOND + 33_000_000, WALL + SECOND + 33_000_000)
+    film.file.show_clock(SECOND - 33_000_000, WALL + SECOND - 33_000_000)
     film.write(2 * SECOND)
     film.file.close()
     assert len(list(packets_of(tmp_path / "a.mp4"))) == 2

@@ -222,14 +222,17 @@ def test_footage_disk_in_trouble(tmp_path: Path, disk: Disk) -> None:
             lambda status: [file["stage"] for file in status["recordings"]] == ["writing"]
         )
     states = [row.state for row in daemon.rows()]
+    assert states[:3] == ["saved", "recovered", "recovered"]
     # What the full disk cut off could not be made whole there; it is kept as it is.
-    assert states in (
-        ["saved", "recovered", "recovered", "damaged", "saved"],
-        ["saved", "recovered", "recovered", "recovered", "saved"],
-    )
+    assert states[3] in ("damaged", "recovered")
+    # The label that lay there was tried once more before the full disk was noticed.
+    assert states[4:] in (["saved"], ["lost", "saved"])
     for row in daemon.rows():
-        with av.open(str(footage / row.path)) as container:
-            assert sum(1 for _ in container.decode(video=0)) == row.frames
+        if row.state in ("saved", "recovered"):
+            with av.open(str(footage / row.path)) as container:
+                assert sum(1 for _ in container.decode(video=0)) == row.frames
+        elif row.state == "damaged":
+            assert (footage / row.path).stat().st_size == row.bytes
 
 
 def _now(act: Callable[[], object]) -> float:
