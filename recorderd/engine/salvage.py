@@ -80,7 +80,9 @@ def _opened(path: Path, end: int | None) -> Iterator[InputContainer]:
         source: str | Beginning = str(path)
         if end is not None:
             source = Beginning(stack.enter_context(path.open("rb")), end)
-        yield stack.enter_context(av.open(source, "r", metadata_errors="replace"))
+        # FFmpeg is not to guess: it takes two bytes of garbage for a picture.
+        container = av.open(source, "r", format="mp4", metadata_errors="replace")
+        yield stack.enter_context(container)
 
 
 def _decoder_of(stream: Stream) -> VideoCodecContext | None:
@@ -159,9 +161,8 @@ def _mend(torn: Path) -> bool:
     """Make an ordinary file of it where that is possible; False if it holds no picture."""
     if is_closed(torn) and facts_of(torn) is not None:
         return True
+    reopen(torn)  # The fragments hold all, an index that was cut off may lack even the tags.
     end, before = _readable(torn)
-    if before is None and reopen(torn):
-        end, before = _readable(torn)
     if before is None:
         return False
     whole = torn.with_suffix(".salvaged.mp4")

@@ -22,7 +22,7 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     try:
         if not is_closed(path):
             return "the file was not closed, or something is cut off"
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(str(path), "r", format="mp4", metadata_errors="replace") as container:
             stream = container.streams.video[0]
             if stream.frames != frames:
                 return f"the file holds {stream.frames} pictures, {frames} were written"

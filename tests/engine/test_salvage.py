@@ -88,6 +88,7 @@ def left_in_incoming(files: RecordingFiles) -> list[str]:
 @given(share=st.floats(0, 1))
 @example(share=1.0)
 @example(share=0.0)
+@example(share=0.9921875)
 @pytest.mark.parametrize("closed", [False, True], ids=["power cut", "cut while closing"])
 def test_a_file_cut_anywhere_is_salvaged_or_left(
     workshop: Path, tmp_path: Path, share: float, closed: bool
@@ -139,6 +140,7 @@ def test_no_damage_makes_it_raise(workshop: Path, tmp_path: Path, data: st.DataO
 
 
 @given(content=st.binary(max_size=200))
+@example(content=b"\xff\xd8")
 @LOOSE
 def test_garbage_is_left_where_it_is(tmp_path: Path, content: bytes) -> None:
     files = fresh(tmp_path)

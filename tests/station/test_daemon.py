@@ -111,7 +111,7 @@ def test_footage_without_a_row_is_found_again(tmp_path: Path) -> None:
     daemon.wait_for(Signal.READY)
     with closing(sqlite3.connect(tmp_path / "state/catalogue.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        daemon.wait_for(Signal.RECORDING)
+        daemon.wait_for(Signal.FAULT_IDLE)
         daemon.wait_for(Signal.FAULT_RECORDING)
         daemon.wait_until(lambda status: (status.get("recording_seconds") or 0) > 3)
         daemon.kill()
