@@ -181,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "finish",
         _finish,
-        "do what waits in the background: sealing, thumbnails, transcoding, retention",
+        "do what waits in the background: thumbnails, transcoding, fingerprints",
         "recorderd finish",
     )
     web = add(

@@ -131,6 +131,7 @@ class Fault(StrEnum):
     PANEL = "panel"
     PEDAL_STUCK = "pedal-stuck"
     SCANNER = "scanner"
+    WRITING = "writing"
 
 
 BLOCKING_FAULTS = frozenset({Fault.ENGINE, Fault.CAMERA, Fault.STORAGE, Fault.DISK_SPACE})

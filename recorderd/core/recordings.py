@@ -103,7 +103,10 @@ def meet_deadlines(turn: Turn) -> None:
     rules = turn.state.rules
     waiting = turn.state.suspended
     if waiting is not None and turn.now >= waiting.until_ns:
-        turn.do(Note("order ended", "its recording was interrupted for too long", waiting.previous))
+        turn.do(
+            Note("order ended", "its recording was interrupted for too long", waiting.previous),
+            PlaySignal(Signal.FAILED),
+        )
         turn.change(suspended=None)
     active = turn.state.recording
     if active is None:

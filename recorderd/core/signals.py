@@ -168,7 +168,7 @@ APPEARANCES: Mapping[Signal, Appearance] = {
         "control card understood, recording flagged", False, None, _ONE_HIGH, "-", "one short high"
     ),
     Signal.FAILED: Appearance(
-        "a recording could not be saved or checked",
+        "a recording was cut short, or could not be saved or checked",
         False,
         LampPattern(((_GREEN, 0.3), (_RED, 0.3)) * 3, repeat=False),
         BuzzerPattern(_THREE_LOW),

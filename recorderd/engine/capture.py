@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -56,6 +57,7 @@ class Capture:
         self._source: Source | None = None
         self._buffer: PacketBuffer | None = None
         self._waiting_since_ns: Nanoseconds | None = None
+        self._driver_since_ns: Nanoseconds | None = None
         self._sequence = 0
         self._thread = threading.Thread(target=self._run, name="capture")
 
@@ -75,10 +77,25 @@ class Capture:
         waiting_since_ns = self._waiting_since_ns
         return 0 if waiting_since_ns is None else self._clock() - waiting_since_ns
 
+    @property
+    def stuck_for(self) -> Nanoseconds:
+        """How long the driver has been opening or closing the camera; 0 if it is not."""
+        driver_since_ns = self._driver_since_ns
+        return 0 if driver_since_ns is None else self._clock() - driver_since_ns
+
+    @property
+    def silence(self) -> DeviceError:
+        """What is wrong when no picture comes."""
+        return DeviceError(
+            f"No picture came for {self._settings.silence_seconds:g} seconds",
+            "Check the camera's cable and power",
+        )
+
     def give_up_on_camera(self) -> None:
         """The camera is silent: end its session now and wake the reading thread. Any thread."""
-        if self._buffer is not None:
-            self._buffer.end()
+        buffer = self._buffer
+        if buffer is not None:
+            buffer.end()
         self._interrupt()
 
     def _interrupt(self) -> None:
@@ -108,15 +125,17 @@ class Capture:
             source = self._source = self._make_source()
             if self._closing.is_set():  # `close` may have come before there was a source
                 return False
-            description = source.open()
+            with self._in_the_drivers_hands():
+                description = source.open()
             self._buffer = self._on_stream(description)
             ended = self._read_all(source, self._buffer, description)
             if ended and not self._closing.is_set():
                 self._report(SourceEnded())
             return ended
         except RecorderdError as error:
+            given_up = self._buffer is not None and self._buffer.ended
             if not self._closing.is_set():
-                self._report(FaultRaised(Fault.CAMERA, str(error)))
+                self._report(FaultRaised(Fault.CAMERA, str(self.silence if given_up else error)))
             return False
         finally:
             self._waiting_since_ns = None
@@ -124,7 +143,16 @@ class Capture:
                 self._buffer.end()
             self._source = self._buffer = None
             if source is not None:
-                source.close()
+                with self._in_the_drivers_hands():
+                    source.close()
+
+    @contextmanager
+    def _in_the_drivers_hands(self) -> Iterator[None]:
+        self._driver_since_ns = self._clock()
+        try:
+            yield
+        finally:
+            self._driver_since_ns = None
 
     def _read_all(
         self, source: Source, buffer: PacketBuffer, description: StreamDescription
@@ -134,10 +162,7 @@ class Capture:
         self._waiting_since_ns = self._clock()
         while not self._closing.is_set():
             if buffer.ended:
-                raise DeviceError(
-                    f"No picture came for {self._settings.silence_seconds:g} seconds",
-                    "Check the camera's cable and power",
-                )
+                raise self.silence
             raw = source.read()
             if raw is None:
                 return True

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 import structlog
 
@@ -20,9 +22,12 @@ from recorderd.engine.messages import (
     Command,
     Heartbeat,
     Hello,
+    Inspect,
+    Inspected,
     Leave,
     NothingLeft,
     Salvage,
+    SalvagePostponed,
     Start,
     Stop,
     StreamOpened,
@@ -33,17 +38,27 @@ from recorderd.engine.outbox import Outbox
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import StreamDescription
 from recorderd.engine.recording import Recording
-from recorderd.engine.salvage import salvage
+from recorderd.engine.salvage import facts_of, salvage
 from recorderd.engine.scan_feed import ScanFeed
 from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
 from recorderd.engine.sources import make_source
-from recorderd.errors import StorageError
+from recorderd.errors import DeviceError, StorageError
 
 HEARTBEAT_SECONDS = 0.2
 WEDGED_AFTER_SECONDS = 5.0
+STUCK_SECONDS = 60.0
+"""What a driver may take to open or close a camera: several formats are tried in turn."""
+
+CLOSING_SECONDS = 45.0
+"""What closing all recordings may take when the engine leaves; a disk may hang."""
+
+SCANNER_RETRY_SECONDS = 5.0
+EXIT_CRASHED = 70
 EXIT_WEDGED = 3
 """The camera's driver does not let go of a thread: only a new process helps."""
+
+_Check = TypeVar("_Check", Salvage, Verify, Inspect)
 
 log = structlog.get_logger("engine")
 
@@ -57,11 +72,13 @@ class Engine:
         self._connection = connection
         self._outbox = Outbox(connection)
         self._recordings: dict[RecordingId, Recording] = {}
-        self._demoted: dict[str, str] = {}
+        self._demoted: dict[str, str] = dict(hello.demoted)
         self._proofs: tuple[probe.EncoderProof, ...] = ()
         self._session: Session | None = None
         self._checks = ThreadPoolExecutor(2, thread_name_prefix="check")
         self._silent = False
+        self._recorded_at = 0.0
+        self._leaving = threading.Event()
         self._scanner = Scanner(settings.labels, settings.camera.width, settings.camera.height)
         self._feed = ScanFeed(self._scanner, settings.labels, self._outbox.put)
         self._capture = Capture(
@@ -73,8 +90,7 @@ class Engine:
 
     def run(self) -> int:
         """Returns the process's exit code."""
-        self._scanner.start()
-        self._feed.start()
+        self._checks.submit(self._start_scanning).add_done_callback(_crash_if_failed)
         self._capture.start()
         leaving = False
         while not leaving:
@@ -98,14 +114,33 @@ class Engine:
                 if recording is not None:
                     recording.stop(at_ns)
             case Salvage():
-                self._checks.submit(self._salvage, command)
+                self._check(self._salvage, command)
             case Verify():
-                self._checks.submit(self._verify, command)
+                self._check(self._verify, command)
+            case Inspect():
+                self._check(self._inspect, command)
             case Leave():
                 return True
             case Hello():
                 pass
         return False
+
+    def _check(self, work: Callable[[_Check], None], command: _Check) -> None:
+        """Do this on another thread; what it did not expect is a bug like anywhere else."""
+        self._checks.submit(work, command).add_done_callback(_crash_if_failed)
+
+    def _start_scanning(self) -> None:
+        """Until there is a scanner, the pedal and the hand scanner still work."""
+        while not self._leaving.is_set():
+            try:
+                self._scanner.start()
+            except DeviceError as error:
+                self._outbox.put(FaultRaised(Fault.SCANNER, str(error)))
+                self._leaving.wait(SCANNER_RETRY_SECONDS)
+                continue
+            self._outbox.put(FaultCleared(Fault.SCANNER))
+            self._feed.start()
+            return
 
     # --- camera
 
@@ -168,14 +203,10 @@ class Engine:
         limit = self._settings.camera.silence_seconds
         if silent_seconds > limit and not self._silent:
             self._silent = True
-            self._outbox.put(
-                FaultRaised(
-                    Fault.CAMERA,
-                    f"No picture came for {limit:g} seconds. Check the camera's cable and power.",
-                )
-            )
+            self._outbox.put(FaultRaised(Fault.CAMERA, str(self._capture.silence)))
             self._capture.give_up_on_camera()
-        return silent_seconds > limit + WEDGED_AFTER_SECONDS
+        stuck_seconds = self._capture.stuck_for / 1e9
+        return silent_seconds > limit + WEDGED_AFTER_SECONDS or stuck_seconds > STUCK_SECONDS
 
     # --- recordings
 
@@ -195,7 +226,11 @@ class Engine:
         try:
             self._outbox.put(salvage(command.recording_id, command.files))
         except StorageError as error:
-            self._outbox.put(NothingLeft(command.recording_id, str(error)))
+            self._outbox.put(SalvagePostponed(command.recording_id, str(error)))
+
+    def _inspect(self, command: Inspect) -> None:
+        facts = facts_of(command.path)
+        self._outbox.put(Inspected(command.path, facts.tags if facts else {}))
 
     def _verify(self, command: Verify) -> None:
         problem = verify.problem_of(command.files.video, command.frames, command.duration_ns)
@@ -204,6 +239,11 @@ class Engine:
     def _heartbeat(self) -> None:
         self._recordings = {key: r for key, r in self._recordings.items() if r.alive}
         session = self._session
+        if self._recordings:
+            self._recorded_at = time.monotonic()
+        patience = self._settings.recording.resume_seconds
+        if session is not None and time.monotonic() - self._recorded_at > patience:
+            session.release()  # No further part comes: its memory is free for others.
         self._outbox.put(
             Heartbeat(
                 sent_ns=time.monotonic_ns(),
@@ -219,28 +259,40 @@ class Engine:
 
     def _leave(self, code: int) -> int:
         now = time.monotonic_ns()
+        self._leaving.set()
         for recording in self._recordings.values():
             recording.stop(now)
+        deadline = time.monotonic() + CLOSING_SECONDS
         for recording in self._recordings.values():
-            recording.join()
-        self._checks.shutdown()
+            recording.join(max(0.0, deadline - time.monotonic()))
+        stuck = any(recording.alive for recording in self._recordings.values())
+        self._checks.shutdown(wait=not stuck, cancel_futures=stuck)
         self._feed.close(timeout=3)
         self._scanner.close()
-        stuck = not self._capture.close(timeout=2)
+        stuck |= not self._capture.close(timeout=2)
         self._outbox.close(timeout=2)
         if stuck:
             os._exit(code)
         return code
 
 
+def _crash_if_failed(future: Future[None]) -> None:
+    error = future.exception()
+    if error is not None:
+        _end_with(error, threading.current_thread().name)
+
+
 def _crash(arguments: threading.ExceptHookArgs) -> None:
     """A bug in one thread must not leave a half-living engine: the station starts a new one."""
-    log.critical(
-        "bug: a thread crashed",
-        thread=arguments.thread.name if arguments.thread else "",
-        exc_info=(arguments.exc_type, arguments.exc_value, arguments.exc_traceback),
+    _end_with(
+        arguments.exc_value or RuntimeError(arguments.exc_type.__name__),
+        arguments.thread.name if arguments.thread else "",
     )
-    os._exit(70)
+
+
+def _end_with(error: BaseException, thread: str) -> None:
+    log.critical("bug: a thread crashed", thread=thread, exc_info=error)
+    os._exit(EXIT_CRASHED)
 
 
 def run(connection: Connection) -> int:

@@ -131,13 +131,15 @@ class FootageFile:
         # With B-frames pictures come out of order, but a track's times must rise.
         if self._clock_second is not None and second <= self._clock_second:
             return
+        # FFmpeg writes no late beginning of a track: it would move the whole track forward.
+        begin = 0 if self._clock_second is None else ticks(offset_ns)
         self._clock_second = second
         moment = datetime.fromtimestamp(second, UTC)
         text = moment.strftime("%Y-%m-%d %H:%M:%S UTC").encode()
         packet = Packet(len(text).to_bytes(2, "big") + text)
         packet.stream = self._clock_track
         packet.time_base = TIME_BASE
-        packet.pts = packet.dts = ticks(offset_ns)
+        packet.pts = packet.dts = begin
         packet.duration = 90_000
         packet.is_keyframe = True
         self.mux(packet)

@@ -7,6 +7,7 @@ FaultCleared for the camera and the scanner, RecordingInterrupted, RecordingFail
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from recorderd.core.events import (
@@ -24,11 +25,15 @@ from recorderd.store.footage import RecordingFiles
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message to a new engine: what it needs to know. `started_ns` is the station's
-    own start, so that a simulated bench goes on where it would be by now."""
+    """The first message to a new engine: what it needs to know.
+
+    `started_ns` is the station's own start, so that a simulated bench goes on where it would be
+    by now. `demoted` maps encoders with which an earlier engine died to what was seen.
+    """
 
     settings: Settings
     started_ns: Nanoseconds
+    demoted: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,18 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspect:
+    """Read the tags of a video in the incoming folder that no row is known for."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Close everything and end."""
 
 
-Command: TypeAlias = Hello | Start | Stop | Salvage | Verify | Leave
+Command: TypeAlias = Hello | Start | Stop | Salvage | Verify | Inspect | Leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +160,30 @@ class NothingLeft:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class SalvagePostponed:
+    """The disk does not let itself be used now: ask again when it does."""
+
+    recording_id: RecordingId
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a video says about itself; no tags if it cannot be read."""
+
+    path: Path
+    tags: dict[str, str]
+
+
 Report: TypeAlias = (
     Heartbeat
     | StreamOpened
     | Captured
     | Verified
     | NothingLeft
+    | SalvagePostponed
+    | Inspected
     | FrameScanned
     | FaultRaised
     | FaultCleared

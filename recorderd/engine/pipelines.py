@@ -32,6 +32,10 @@ class FrameEncoder(Protocol):
         """Give out what is still inside. Raises DeviceError."""
 
 
+MOST_IN_DECODER = 300
+"""Pictures that a decoder may take before it gives one out again: a camera may send no keyframe
+for a while after a damaged picture."""
+
 MakeEncoder: TypeAlias = Callable[[OutputContainer, EncoderKind, EncodeRequest], FrameEncoder]
 
 
@@ -81,20 +85,25 @@ class CopyPipeline:
         self._file = file
         self.first_ns = first_ns
         self._wall_offset_ns = wall_offset_ns
+        # With B-frames decoding begins before the first picture is shown. A file's time begins
+        # with decoding: FFmpeg would move negative times of the video, but not the clock's.
+        self._base_ns: Nanoseconds | None = None
         self._stream = add_copied_stream(file.container, description)
         file.add_clock_track()
 
     def write(self, packet: Packet) -> None:
         if packet.captured_ns < self.first_ns:
             return  # Shown before the keyframe it follows: needs pictures that are not here.
+        if self._base_ns is None:
+            self._base_ns = packet.decode_ns
         self._resume_ns = packet.captured_ns
-        offset_ns = packet.captured_ns - self.first_ns
+        offset_ns = packet.captured_ns - self._base_ns
         self._file.show_clock(offset_ns, packet.captured_ns + self._wall_offset_ns)
         copy = av.Packet(packet.data)
         copy.stream = self._stream
         copy.time_base = TIME_BASE
         copy.pts = ticks(offset_ns)
-        copy.dts = ticks(packet.decode_ns - self.first_ns)
+        copy.dts = ticks(packet.decode_ns - self._base_ns)
         copy.is_keyframe = packet.keyframe
         self._file.mux(copy)
         self.frames += 1
@@ -128,6 +137,7 @@ class EncodePipeline:
         self.left_out = 0
         self.written_ns = from_ns
         self.first_ns = from_ns
+        self._from_ns = from_ns
         self._file = file
         self._encoder = encoder
         self._wall_offset_ns = wall_offset_ns
@@ -140,6 +150,7 @@ class EncodePipeline:
 
     def write(self, packet: Packet) -> None:
         self._in_decoder[packet.sequence] = packet
+        self._leave_out(list(self._in_decoder.values())[:-MOST_IN_DECODER])
         self._take(self._decode(packet))
 
     def finish(self) -> None:
@@ -158,7 +169,10 @@ class EncodePipeline:
         return min((moment for moment in coming if moment >= earliest), default=earliest)
 
     def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
-        """Damaged pictures give nothing and are not raised: the next one is whole again."""
+        """Damaged pictures give nothing and are not raised: from the next keyframe on all is well.
+
+        With them goes what was in the decoder, and what follows up to that keyframe.
+        """
         compressed = None
         if packet is not None:
             compressed = native_packet(packet.data)
@@ -167,6 +181,9 @@ class EncodePipeline:
         try:
             return list(self._decoder.decode(compressed))
         except av.FFmpegError:
+            # A decoder with threads would go on failing for good (PyAV 18.1, H.264, measured).
+            self._decoder.flush_buffers()
+            self._leave_out(list(self._in_decoder.values()))
             return []
 
     def _take(self, frames: list[av.VideoFrame]) -> None:
@@ -176,7 +193,7 @@ class EncodePipeline:
             if packet is None:
                 continue
             moment = packet.captured_ns
-            if moment >= self.first_ns:
+            if moment >= self._from_ns:
                 self._tap(packet, frame)
                 if self._last_pts < 0:
                     self.first_ns = moment
@@ -193,7 +210,7 @@ class EncodePipeline:
         """These will never come out of the decoder any more."""
         for packet in packets:
             del self._in_decoder[packet.sequence]
-            self.left_out += packet.captured_ns >= self.first_ns
+            self.left_out += packet.captured_ns >= self._from_ns
 
     def _mux(self, encoded: list[VideoPacket]) -> None:
         for packet in encoded:

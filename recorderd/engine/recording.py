@@ -13,7 +13,14 @@ from recorderd.core.events import RecordingInterrupted
 from recorderd.core.model import Mode, Nanoseconds, StopReason, nanoseconds
 from recorderd.engine.encoder_kinds import EncodeRequest
 from recorderd.engine.footage_file import FootageFile, is_disk_full, storage_errors
-from recorderd.engine.messages import Captured, NothingLeft, RecordingProgress, Report, Start
+from recorderd.engine.messages import (
+    Captured,
+    NothingLeft,
+    RecordingProgress,
+    Report,
+    SalvagePostponed,
+    Start,
+)
 from recorderd.engine.packets import Packet
 from recorderd.engine.pipelines import (
     CopyPipeline,
@@ -63,6 +70,9 @@ class Recording:
         self._pipeline: Pipeline | None = None
         self._first_ns: Nanoseconds = 0
         self._interrupted = False
+        self._lost_before = 0
+        self._skipped = 0
+        self._needs_keyframe = False
         self._reader = session.buffer.reader(command.from_ns)
         self._thread = threading.Thread(
             target=self._run, name=f"recording {command.recording_id[-12:]}"
@@ -96,7 +106,8 @@ class Recording:
 
     @property
     def _dropped(self) -> int:
-        return self._reader.lost + (self._pipeline.left_out if self._pipeline else 0)
+        left_out = self._pipeline.left_out if self._pipeline else 0
+        return self._reader.lost + self._skipped + left_out
 
     def _run(self) -> None:
         try:
@@ -132,12 +143,23 @@ class Recording:
             if packet is not None:
                 # With B-frames a picture is sent before others that were taken before it.
                 over = self._stop_at_ns is not None and packet.decode_ns >= self._stop_at_ns
-                return None if over else packet
+                if over or self._can_be_decoded(packet):
+                    return None if over else packet
+                self._skipped += 1
+                continue
             if self._reader.finished:
                 return None
             stop_at_ns = self._stop_at_ns
             if stop_at_ns is not None and self._clock() > stop_at_ns + _LATE_PICTURE_GRACE:
                 return None
+
+    def _can_be_decoded(self, packet: Packet) -> bool:
+        """After a loss, pictures that build on lost ones are left out up to the next keyframe."""
+        if self._reader.lost > self._lost_before:
+            self._lost_before = self._reader.lost
+            self._needs_keyframe = not self._session.description.intra_only
+        self._needs_keyframe = self._needs_keyframe and not packet.keyframe
+        return not self._needs_keyframe
 
     # --- writing
 
@@ -281,7 +303,7 @@ class Recording:
         try:
             self._report(salvage(self.command.recording_id, self.command.files))
         except StorageError as error:
-            self._nothing(str(error))
+            self._report(SalvagePostponed(self.command.recording_id, str(error)))
 
     def _nothing(self, problem: str) -> None:
         self._report(NothingLeft(self.command.recording_id, problem))
@@ -296,5 +318,8 @@ def write_new_file(path: Path, content: bytes) -> None:
             while view:
                 view = view[os.write(descriptor, view) :]
             os.fdatasync(descriptor)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
         finally:
             os.close(descriptor)

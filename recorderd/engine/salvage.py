@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingId
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
+from recorderd.engine.mp4_boxes import Beginning, fragment_places, is_closed, reopen
 from recorderd.errors import StorageError
 from recorderd.store.footage import RecordingFiles, publish
+
+MOST_BAD_FRAGMENTS = 20
+"""After a power cut some file systems hold zeros where the last seconds should be."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a video file says about itself; `indexed` of its pictures are in its main index."""
+    """What a video file says about itself."""
 
     frames: int
-    indexed: int
     duration_ns: Nanoseconds
     codec: str
     width: int
@@ -30,17 +38,22 @@ class FileFacts:
     tags: dict[str, str]
 
 
-def facts_of(path: Path) -> FileFacts | None:
-    """Read a video's packets (without decoding); None if it holds no readable picture."""
+def facts_of(path: Path, end: int | None = None) -> FileFacts | None:
+    """Read a video's packets (without decoding); None if it holds no readable picture.
+
+    With `end`, only so many bytes of the file are looked at.
+    """
     frames = 0
     first = last = None
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with _opened(path, end) as container:
             stream = container.streams.video[0]
-            indexed = stream.frames
+            context = _decoder_of(stream)
+            if context is None:
+                return None
             with contextlib.suppress(av.FFmpegError):  # the torn end of a file is expected
                 for packet in container.demux(stream):
-                    if packet.pts is None or packet.size == 0:
+                    if packet.pts is None or not _is_whole(packet):
                         continue
                     frames += 1
                     moment = packet.pts * packet.time_base
@@ -50,26 +63,48 @@ def facts_of(path: Path) -> FileFacts | None:
                 return None
             return FileFacts(
                 frames,
-                indexed,
                 round((last - first) * NANOSECONDS_PER_SECOND),
-                stream.codec_context.codec.canonical_name,
-                stream.codec_context.width,
-                stream.codec_context.height,
+                context.codec.canonical_name,
+                context.width,
+                context.height,
                 dict(container.metadata),
             )
     except (av.FFmpegError, IndexError):
         return None
 
 
-def remux(source: Path, target: Path) -> None:
+@contextlib.contextmanager
+def _opened(path: Path, end: int | None) -> Iterator[InputContainer]:
+    """Raises OSError or av.FFmpegError."""
+    with contextlib.ExitStack() as stack:
+        source: str | Beginning = str(path)
+        if end is not None:
+            source = Beginning(stack.enter_context(path.open("rb")), end)
+        # FFmpeg is not to guess: it takes two bytes of garbage for a picture.
+        container = av.open(source, "r", format="mp4", metadata_errors="replace")
+        yield stack.enter_context(container)
+
+
+def _decoder_of(stream: Stream) -> VideoCodecContext | None:
+    """PyAV gives none where a damaged header names no codec, though it declares otherwise."""
+    return cast("VideoCodecContext | None", stream.codec_context)
+
+
+def _is_whole(packet: Packet[Any]) -> bool:
+    """FFmpeg gives out what is there of a picture over which the file ends, and marks it."""
+    return packet.size > 0 and not packet.is_corrupt
+
+
+def remux(source: Path, target: Path, end: int | None = None) -> None:
     """Copy every readable packet into an ordinary MP4, forced onto the disk.
 
+    With `end`, only so many bytes of the source are looked at.
     Raises StorageError (disk full, or not a video); `target` is then removed.
     """
     try:
         with (
             storage_errors(target),
-            av.open(str(source), metadata_errors="replace") as torn,
+            _opened(source, end) as torn,
             av.open(
                 str(target), "w", format="mp4", options={"movflags": "use_metadata_tags"}
             ) as whole,
@@ -78,14 +113,15 @@ def remux(source: Path, target: Path) -> None:
             streams = {
                 stream.index: whole.add_stream_from_template(stream, opaque=True)
                 for stream in torn.streams
-                if stream.type in ("video", "subtitle")
+                if stream.type in ("video", "subtitle") and _decoder_of(stream) is not None
             }
             for stream in whole.streams.video:
                 if stream.codec_context.name == "hevc":
                     stream.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
             with contextlib.suppress(av.FFmpegError):
                 for packet in torn.demux():
-                    if packet.dts is not None and packet.size and packet.stream_index in streams:
+                    wanted = packet.stream_index in streams and _is_whole(packet)
+                    if wanted and packet.dts is not None:
                         packet.stream = streams[packet.stream_index]
                         whole.mux_one(packet)
         with storage_errors(target):
@@ -94,41 +130,12 @@ def remux(source: Path, target: Path) -> None:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             target.unlink(missing_ok=True)
+        if isinstance(error, ValueError):
+            raise StorageError(f"{source} is not right: {error}", "It is kept") from error
         raise
-
-
-def reopen(path: Path) -> bool:
-    """Undo a closing that was cut off: the index of the whole file is lost, those of the
-    fragments are still in it. True if that is how the file was.
-
-    Closing a hybrid MP4 puts all fragments into one `mdat` box, by writing its header over a
-    `free` box at the beginning, and then writes the index behind it. What lies in that box begins
-    with the `ftyp` and `moov` boxes of the fragmented file. Raises StorageError.
-    """
-    with storage_errors(path), path.open("r+b") as file:
-        beginning = file.read(4096)
-        place = 0
-        while place + 16 <= len(beginning):
-            size, kind = struct.unpack_from(">I4s", beginning, place)
-            header = 16 if size == 1 else 8
-            if kind == b"mdat":
-                inner, inner_kind = struct.unpack_from(">I4s", beginning, place + header)
-                skipped = header + inner
-                moov = beginning[place + skipped + 4 : place + skipped + 8]
-                if inner_kind != b"ftyp" or moov != b"moov":
-                    return False
-                file.seek(place)
-                file.write(struct.pack(">I4s", skipped, b"free"))
-                file.flush()
-                os.fdatasync(file.fileno())
-                return True
-            if size < 8:
-                return False
-            place += size
-        return False
 
 
 def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | NothingLeft:
@@ -139,38 +146,52 @@ def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | Noth
     Raises StorageError if the folder cannot be used now.
     """
     with storage_errors(files.incoming_video):
-        in_place = files.video.exists()
-        if not in_place:
-            torn = files.incoming_video
-            if not torn.exists() or not _mend(torn):
-                return NothingLeft(recording_id, _what_was_found(torn))
+        torn = files.incoming_video
+        if not files.video.exists() and not (torn.exists() and _mend(torn)):
+            return NothingLeft(recording_id, _what_was_found(torn))
         if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
             publish(files.incoming_still, files.still)
-        # Also finishes a move that was cut off between the new name and the old one.
-        if files.incoming_video.exists() and not _is_other_file(files.incoming_video, files.video):
-            publish(files.incoming_video, files.video)
+        if torn.exists():
+            # Also finishes a move that was cut off between the new name and the old one.
+            publish(torn, files.video)
         return _found(recording_id, files)
 
 
 def _mend(torn: Path) -> bool:
     """Make an ordinary file of it where that is possible; False if it holds no picture."""
-    before = facts_of(torn)
-    if before is None and torn.stat().st_size and reopen(torn):
-        before = facts_of(torn)
+    if is_closed(torn) and facts_of(torn) is not None:
+        return True
+    reopen(torn)  # The fragments hold all, an index that was cut off may lack even the tags.
+    end, before = _readable(torn)
     if before is None:
         return False
-    if before.indexed == before.frames:
-        return True
     whole = torn.with_suffix(".salvaged.mp4")
     whole.unlink(missing_ok=True)
-    with contextlib.suppress(StorageError):
-        remux(torn, whole)
+    try:
+        remux(torn, whole, end)
         after = facts_of(whole)
         if after is not None and after.frames >= before.frames:
             whole.replace(torn)
-        else:
-            whole.unlink()
+            return True
+        whole.unlink()
+    except StorageError:
+        pass  # No room, most likely: the torn file is kept.
+    if end is not None:
+        os.truncate(torn, end)
     return True
+
+
+def _readable(torn: Path) -> tuple[int | None, FileFacts | None]:
+    """What is in the file, and how many bytes of it to look at for that, None for all.
+
+    FFmpeg refuses a whole file for a fragment whose index was cut off or never written.
+    """
+    places = reversed(fragment_places(torn)[-MOST_BAD_FRAGMENTS:])
+    for end in (None, *places):
+        facts = facts_of(torn, end)
+        if facts is not None:
+            return end, facts
+    return None, None
 
 
 def _is_other_file(incoming: Path, final: Path) -> bool:

@@ -42,7 +42,7 @@ def luma_of(frame: av.VideoFrame) -> Luma:
         plane = frame.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         return rows[: frame.height, : frame.width]
-    return frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
+    return frame.reformat(format="gray").to_ndarray().astype(np.uint8, copy=False)
 
 
 class ScanFeed:
@@ -81,7 +81,8 @@ class ScanFeed:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     def watch(self, session: Session | None) -> None:
         """Scan this camera session from now on. Any thread."""
@@ -132,6 +133,8 @@ class ScanFeed:
                 picture = pictures.next()
                 if picture is not None:
                     self._scan(session, *picture)
+                elif session.buffer.ended:
+                    self._wait_for_other(session)
 
     def _scan(self, session: Session, packet: Packet, frame: av.VideoFrame) -> None:
         started_ns = self._clock()
@@ -161,12 +164,10 @@ class ScanFeed:
             self._report(FaultRaised(Fault.SCANNER, result.problem))
 
     def take_offer(self, after: int) -> tuple[Packet, av.VideoFrame] | None:
-        """The picture last offered, if it is newer than `after` and still fresh."""
+        """The picture last offered, if it is newer than `after`."""
         with self._changed:
             offer, self._offer = self._offer, None
-        if offer is None or offer[0].sequence <= after:
-            return None
-        return offer if self._clock() - offer[0].captured_ns <= FRESH else None
+        return offer if offer is not None and offer[0].sequence > after else None
 
     def wait_for_offer(self, seconds: float) -> None:
         """Wait for a picture if a recording decodes at the camera's pace, else return at once."""
@@ -203,7 +204,7 @@ class _NewestPictures:
             return None
         self._sequence = packet.sequence
         try:
-            frames = self._decoder.decode(av.Packet(packet.data))
+            frames = self._decoder.decode(native_packet(packet.data))
         except av.FFmpegError:
             return None
         return (packet, frames[0]) if frames else None
@@ -218,6 +219,8 @@ class _EveryPicture:
     def __init__(self, session: Session, clock: Callable[[], Nanoseconds]) -> None:
         self._reader: PacketReader = session.buffer.reader(clock())
         self._decoder = decoder_for(session.description)
+        # Each thread more holds a picture back for the time of one.
+        self._decoder.thread_count = 2
         self._packets: dict[int, Packet] = {}
 
     def next(self) -> tuple[Packet, av.VideoFrame] | None:
@@ -233,6 +236,8 @@ class _EveryPicture:
             try:
                 frames = self._decoder.decode(compressed)
             except av.FFmpegError:
+                # It would go on failing for good, see EncodePipeline.
+                self._decoder.flush_buffers()
                 continue
             for frame in frames:
                 origin = self._packets.get(frame.pts or -1)

@@ -332,6 +332,6 @@ class _Process:
 def _cannot_start(reason: object) -> DeviceError:
     return DeviceError(
         f"The label scanner cannot be started ({reason})",
-        "Check free memory with 'free -h' and run 'recorderd doctor'; "
+        "Check free memory with 'free -h' and read the journal; "
         "if programs are missing, install recorderd again",
     )

@@ -9,6 +9,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packets import Packet
 from recorderd.errors import DeviceError
 
@@ -62,4 +63,4 @@ def _decoded(packet: Packet, codec: str) -> av.VideoFrame:
     """One picture that stands alone. Raises av.FFmpegError or IndexError."""
     decoder = VideoCodecContext.create(codec, "r")
     assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - for the type checker
-    return (decoder.decode(av.Packet(packet.data)) or decoder.decode(None))[0]
+    return (decoder.decode(native_packet(packet.data)) or decoder.decode(None))[0]

@@ -8,17 +8,21 @@ from pathlib import Path
 import av
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+from recorderd.engine.mp4_boxes import is_closed
 
 
 def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     """What is wrong with a finished file, None if nothing is.
 
-    Checks that the index holds `frames` pictures, that the first and the last one decode, and
-    that the length is `duration_ns` (monotonic clock, first to last picture) to within five
-    milliseconds, so that a missing picture shows.
+    Checks that the file is an ordinary MP4 from end to end, that its index holds `frames`
+    pictures, that the first and the last one decode, and that the length is `duration_ns`
+    (monotonic clock, first to last picture) to within five milliseconds, so that a missing
+    picture shows.
     """
     try:
-        with av.open(str(path)) as container:
+        if not is_closed(path):
+            return "the file was not closed, or something is cut off"
+        with av.open(str(path), "r", format="mp4", metadata_errors="replace") as container:
             stream = container.streams.video[0]
             if stream.frames != frames:
                 return f"the file holds {stream.frames} pictures, {frames} were written"
@@ -29,7 +33,7 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
             if last is None or last.pts is None or last.time_base is None:
                 return "the last picture does not decode"
             length = float(last.pts * last.time_base - first.pts * first.time_base)
-    except (av.FFmpegError, IndexError) as error:
+    except (OSError, av.FFmpegError, IndexError) as error:
         return f"the file cannot be read: {error}"
     expected = duration_ns / NANOSECONDS_PER_SECOND
     if abs(length - expected) > 0.005:

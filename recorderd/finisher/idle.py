@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
+import time
 
+from recorderd.core.state import Phase
 from recorderd.settings import Settings
+from recorderd.status import NotRunning, read_status
+from recorderd.store.database import sqlite_path
+from recorderd.store.identity import boot_id
 
 PLENTY_OF_PROCESSORS = 8
 """From here on a recording leaves enough over for background work."""
@@ -30,15 +34,12 @@ class Idleness:
 
     def catalogue_exists(self) -> bool:
         """Whether the station has made the catalogue yet: making it is not our part."""
-        url = self._settings.database_url
-        return not url.startswith("sqlite:///") or os.path.exists(url[len("sqlite:///") :])  # noqa: PTH110
+        path = sqlite_path(self._settings.database_url)
+        return path is None or path.exists()
 
     def station_is_busy(self) -> bool:
         """Whether the station records on a machine that has nothing to spare."""
         if (os.cpu_count() or 1) >= PLENTY_OF_PROCESSORS:
             return False
-        try:
-            document = json.loads(self._settings.status_file.read_text())
-            return bool(document["phase"] != "ready")
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        status = read_status(self._settings.status_file, time.monotonic_ns(), boot_id())
+        return not isinstance(status, NotRunning) and status.get("phase") != Phase.READY

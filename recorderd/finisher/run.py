@@ -21,6 +21,7 @@ from recorderd.finisher.idle import Idleness
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
 from recorderd.settings import Settings
+from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
 from recorderd.store.footage import thumbnail_path
@@ -72,14 +73,20 @@ class Finisher:
         catalogue = Catalogue.open(self._settings.database_url, self._settings.station.name)
         try:
             self._take_in_visits(catalogue)
+            footage_id = catalogue.footage_id
+            if footage_id is None or footage.check(self._settings, footage_id).problem:
+                return  # The disk is not there or is full: the station says so.
             chores = Chores(catalogue)
-            jobs: list[tuple[str, list[Finished], Callable[[Chores, Finished], None]]] = [
-                ("thumbnail", self._without_thumbnail(chores), self._thumbnail),
-                ("transcode", chores.deferred(), self._transcode),
-                ("fingerprint", chores.without_fingerprint(), self._fingerprint),
+            jobs: list[
+                tuple[str, Callable[[], list[Finished]], Callable[[Chores, Finished], None]]
+            ] = [
+                ("thumbnail", lambda: self._without_thumbnail(chores), self._thumbnail),
+                # Before the hashes: what was transcoded needs only that of the new file.
+                ("transcode", chores.deferred, self._transcode),
+                ("fingerprint", chores.without_fingerprint, self._fingerprint),
             ]
             for name, recordings, job in jobs:
-                for recording in recordings:
+                for recording in recordings():
                     if self._idleness.must_leave():
                         return
                     self._try(name, job, chores, recording)
@@ -134,6 +141,8 @@ class Finisher:
             chores.fingerprinted(recording.id, digest)
 
     def _transcode(self, chores: Chores, recording: Finished) -> None:
+        if not self._has_room_beside(recording):
+            return
         try:
             done = transcode(recording, self._settings, self._idleness.pause_while_recording)
         except DeviceError as error:
@@ -148,3 +157,10 @@ class Finisher:
                 recording_id=recording.id,
                 megabytes=round(done.bytes / 1e6, 1),
             )
+
+    def _has_room_beside(self, recording: Finished) -> bool:
+        """Whether a file of this size more would leave the room that recordings need."""
+        path = self._settings.footage_folder / recording.path
+        disk = os.statvfs(path)
+        needed = self._settings.storage.minimum_free_gigabytes * 1e9 + path.stat().st_size
+        return disk.f_bavail * disk.f_frsize >= needed

@@ -23,7 +23,10 @@ def make_thumbnail(video: Path) -> None:
     still = still_path(video)
     picture = _first_picture(still if still.exists() else video) or _first_picture(video)
     if picture is None:
-        raise StorageError(f"{video.name} shows no picture", "Run 'recorderd fsck'")
+        raise StorageError(
+            f"{video.name} shows no picture",
+            "Keep the file: what it holds cannot be read by this program",
+        )
     height = max(2, round(picture.height * WIDTH / picture.width / 2) * 2)
     small = picture.reformat(width=WIDTH, height=height)
     target = thumbnail_path(video)

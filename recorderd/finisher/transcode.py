@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from recorderd.core.model import NANOSECONDS_PER_SECOND
+from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 from recorderd.engine import probe, verify
 from recorderd.engine.encoder_kinds import EncodeRequest, kind_named
 from recorderd.engine.encoders import VideoEncoder
-from recorderd.engine.footage_file import FootageFile, storage_errors
+from recorderd.engine.footage_file import BEGINNING_TAG, FootageFile, storage_errors
 from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.pipelines import EncodePipeline
 from recorderd.engine.salvage import FileFacts, facts_of
@@ -26,6 +26,8 @@ from recorderd.store.chores import Finished, Transcoded
 from recorderd.store.footage import sync_folder
 
 _FULL_RANGE = 2
+PROOFS_FILE = "encoders-when-idle.json"
+"""Speeds measured with the finisher's low priority would mislead the station."""
 
 
 def transcode(
@@ -40,23 +42,31 @@ def transcode(
     path = settings.footage_folder / recording.path
     before = facts_of(path)
     if before is None:
-        raise StorageError(f"{path.name} holds no readable picture", "Run 'recorderd fsck'")
+        raise StorageError(
+            f"{path.name} holds no readable picture",
+            "Keep the file: what it holds cannot be read by this program",
+        )
     if before.codec == "mjpeg":
         half_done = settings.incoming_folder / f"{recording.id}.transcode.mp4"
         half_done.unlink(missing_ok=True)
-        original = fingerprint(path, pause)
-        if original is None or not _encode(
-            path, half_done, before, original, recording, settings, pause
-        ):
+        try:
+            original = fingerprint(path, pause)
+            if original is None or not _encode(
+                path, half_done, before, original, recording, settings, pause
+            ):
+                return None
+            with storage_errors(path):
+                os.replace(half_done, path)  # noqa: PTH105
+                sync_folder(path.parent)
+                sync_folder(half_done.parent)
+        finally:
             half_done.unlink(missing_ok=True)
-            return None
-        with storage_errors(path):
-            os.replace(half_done, path)  # noqa: PTH105
-            sync_folder(path.parent)
-            sync_folder(half_done.parent)
     after = facts_of(path)
     if after is None:
-        raise StorageError(f"{path.name} holds no readable picture", "Run 'recorderd fsck'")
+        raise StorageError(
+            f"{path.name} holds no readable picture",
+            "Keep the file: what it holds cannot be read by this program",
+        )
     return Transcoded(
         bytes=path.stat().st_size,
         codec=after.codec,
@@ -86,9 +96,12 @@ def _encode(
             encoder = VideoEncoder(
                 file.container, kind_named(proof.name).only(proof.variant), request
             )
+            beginning_ns = _beginning(before)
             wall_ns = round(recording.started_at.timestamp() * NANOSECONDS_PER_SECOND)
-            pipeline = EncodePipeline(file, description, encoder, 0, wall_ns, _nobody_looks)
-            for packet in _packets(source, stream):
+            pipeline = EncodePipeline(
+                file, description, encoder, beginning_ns, wall_ns - beginning_ns, _nobody_looks
+            )
+            for packet in _packets(source, stream, beginning_ns):
                 if pause():
                     return False
                 pipeline.write(packet)
@@ -96,7 +109,6 @@ def _encode(
             file.close()
     problem = verify.problem_of(target, before.frames, before.duration_ns)
     if problem is not None:
-        target.unlink()
         raise DeviceError(f"The transcoded file is not right: {problem}", "The original is kept")
     return True
 
@@ -129,18 +141,28 @@ def _description(stream: VideoStream) -> StreamDescription:
 
 
 def _best_encoder(description: StreamDescription, settings: Settings) -> probe.EncoderProof:
-    """The fastest encoder that proved itself; here it need not hold the camera's rate."""
+    """The first choice among those that proved themselves: here none has to be fast."""
     request = EncodeRequest.for_stream(description, settings.recording)
-    proofs = probe.probe_all(request, settings.state_folder / "encoders.json")
-    proved = [proof for proof in proofs if proof.proved]
-    if not proved:
+    cache_file = settings.state_folder / PROOFS_FILE
+    proofs = probe.probe_all(request, cache_file, wanted=settings.recording.encoder)
+    proved = next((proof for proof in proofs if proof.proved), None)
+    if proved is None:
         raise DeviceError("No encoder works on this machine", "Run 'recorderd doctor --encoders'")
-    return max(proved, key=lambda proof: proof.frames_per_second)
+    return proved
 
 
-def _packets(source: av.container.InputContainer, stream: VideoStream) -> Iterator[Packet]:
+def _beginning(facts: FileFacts) -> Nanoseconds:
+    """When the first picture was taken, on the monotonic clock of that time; 0 if not known."""
+    text = facts.tags.get(BEGINNING_TAG, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _packets(
+    source: av.container.InputContainer, stream: VideoStream, beginning_ns: Nanoseconds
+) -> Iterator[Packet]:
     for sequence, packet in enumerate(source.demux(stream)):
         if packet.pts is None or not packet.size:
             continue
-        moment_ns = round(packet.pts * packet.time_base * NANOSECONDS_PER_SECOND)
+        offset_ns = round(packet.pts * packet.time_base * NANOSECONDS_PER_SECOND)
+        moment_ns = beginning_ns + offset_ns
         yield Packet(sequence, bytes(packet), moment_ns, moment_ns, keyframe=True)

@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from recorderd.core.model import Mode, Nanoseconds, Order, RecordingId, StopReason
+from recorderd.core.model import (
+    Mode,
+    Nanoseconds,
+    Order,
+    RecordingId,
+    RecordingState,
+    StopReason,
+    nanoseconds,
+)
 from recorderd.engine.messages import Captured
 from recorderd.settings import Settings
 from recorderd.store.catalogue import CapturedFile, Unfinished
-from recorderd.store.footage import RecordingFiles, files_for, stored_path
+from recorderd.store.footage import RecordingFiles, files_at, stored_path
 
 
 class Stage(Enum):
@@ -19,13 +27,30 @@ class Stage(Enum):
     WRITING = "writing"
     SALVAGING = "salvaging"
     IN_PLACE = "in place"
+    DECIDED = "decided"
+    """Verified, damaged or lost: only its row has to be written yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadNews:
+    """Nothing is left of a recording (`lost`), or its file is not what it should be.
+
+    Believed once the disk was found to be there after it came, for a disk that is just being
+    lost brings the same news of files that are whole.
+    """
+
+    problem: str
+    lost: bool
+    believed_after_looks: int
 
 
 @dataclass(slots=True)
 class Entry:
     """One recording that is not saved yet. Owned by the station's main thread.
 
-    `started_at` and `monotonic_ns` name the same moment.
+    `started_at` and `monotonic_ns` name the same moment. `frames` and `duration_ns` are those
+    of the file, known once it is in place. `asked`: the engine has been told what is left to
+    be done.
     """
 
     recording_id: RecordingId
@@ -37,7 +62,15 @@ class Entry:
     stage: Stage = Stage.WRITING
     stop_reason: StopReason | None = None
     recovered: bool = False
-    captured: Captured | None = None
+    frames: int = 0
+    duration_ns: Nanoseconds = 0
+    asked: bool = False
+    bad_news: BadNews | None = None
+
+    def put_in_place(self, frames: int, duration_ns: Nanoseconds) -> None:
+        """The file lies where it is to stay; it only has to be verified."""
+        self.stage = Stage.IN_PLACE
+        self.frames, self.duration_ns = frames, duration_ns
 
     def file_facts(self, captured: Captured, settings: Settings) -> CapturedFile:
         """The engine's report in the catalogue's terms; times are those of the first picture."""
@@ -63,16 +96,22 @@ class Entry:
 
 
 def entry_after_power_cut(row: Unfinished, settings: Settings) -> Entry:
-    """A recording that an earlier run of the station left unfinished."""
-    files = files_for(settings, row.id, row.order.order_id, row.started_at)
-    return Entry(
+    """A recording that an earlier run of the station left unfinished.
+
+    One whose file was in place already is as good as any other: it was only not verified.
+    """
+    entry = Entry(
         recording_id=row.id,
         order=row.order,
         part=row.part,
-        files=files,
+        files=files_at(settings, row.id, row.path),
         started_at=row.started_at,
         monotonic_ns=row.monotonic_ns,
         stage=Stage.SALVAGING,
         stop_reason=StopReason.POWER_LOST,
         recovered=True,
     )
+    if row.state is RecordingState.CAPTURED:
+        entry.recovered = row.recovered
+        entry.put_in_place(row.frames or 0, nanoseconds((row.duration_ms or 0) / 1000))
+    return entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import types
 
 from recorderd.settings import Settings
@@ -17,6 +18,9 @@ def main(settings: Settings, everything: bool) -> int:
     def leave(_number: int, _frame: types.FrameType | None) -> None:
         station.shut_down()
 
+    threading.excepthook = lambda arguments: station.crash(
+        arguments.exc_value or RuntimeError(arguments.exc_type.__name__)
+    )
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     companions = Companions(["finish", "web"]) if everything else None

@@ -29,39 +29,36 @@ from recorderd.core.events import (
     FaultRaised,
     FrameScanned,
     PedalChanged,
-    RecordingFailed,
-    RecordingFinished,
-    RecordingInterrupted,
-    RecordingRegistered,
     ShutdownRequested,
     TimePassed,
 )
 from recorderd.core.machine import next_deadline, step
-from recorderd.core.model import Fault, Nanoseconds, RecordingId, StopReason, nanoseconds
+from recorderd.core.model import Fault, Nanoseconds, RecordingId, nanoseconds
 from recorderd.core.state import Phase, State
 from recorderd.engine.messages import (
     Captured,
+    Command,
     Heartbeat,
     Hello,
+    Inspected,
     NothingLeft,
-    Salvage,
-    Start,
-    Stop,
+    SalvagePostponed,
     StreamOpened,
     Verified,
-    Verify,
 )
 from recorderd.errors import CatalogueError
 from recorderd.panel.panel import open_panel
 from recorderd.settings import Settings
 from recorderd.station import clock, status
 from recorderd.station.engine_link import EngineGone, EngineLink, EngineStarted, LinkReport
-from recorderd.station.ledger import Entry, Stage, entry_after_power_cut
+from recorderd.station.recordings import Recordings
 from recorderd.station.rules import rules_of
+from recorderd.station.state_lock import StateLock
 from recorderd.station.storage_watch import StorageWatch
 from recorderd.station.watchdog import Watchdog
-from recorderd.store.catalogue import Catalogue, NewRecording, Unfinished
-from recorderd.store.footage import files_for, make_state_folder, stored_path
+from recorderd.station.writing_watch import WritingWatch
+from recorderd.store.catalogue import Catalogue, Unfinished
+from recorderd.store.footage import make_state_folder
 from recorderd.store.identity import boot_id, new_recording_id
 from recorderd.store.writer import CatalogueThread
 
@@ -70,6 +67,10 @@ Message: TypeAlias = Event | LinkReport | Callable[[], None]
 
 TICK_SECONDS = 0.25
 STATUS_SECONDS = 1.0
+MOST_WAITING = 1000
+MOST_NOTES_WAITING = 2000
+LEAVE_LIMIT = nanoseconds(60)
+"""What closing may take after SIGTERM; systemd's own limit must be longer."""
 DISK_SILENCE = nanoseconds(5)
 HEARTBEAT_LIMIT = nanoseconds(10)
 WRITING_LIMIT = nanoseconds(10)
@@ -79,6 +80,15 @@ _Result = TypeVar("_Result")
 
 log = structlog.get_logger("station")
 
+_LEVELS = {
+    "fault": "warning",
+    "recording interrupted": "warning",
+    "recording waits for its disk": "warning",
+    "recording not saved": "error",
+    "recording failed": "error",
+    "signal": "debug",
+}
+
 
 class Station:
     """Owns the state. Everything below runs on the thread that calls `run`, but `post`."""
@@ -87,37 +97,51 @@ class Station:
         self._settings = settings
         self._inbox: queue.SimpleQueue[tuple[Nanoseconds, Message]] = queue.SimpleQueue()
         self._state = State(rules=rules_of(settings))
-        self._entries: dict[RecordingId, Entry] = {}
         self._boot_id = boot_id()
+        self._recordings = Recordings(settings, self, self._boot_id)
+        self._engine: int | None = None
         self._stream: StreamOpened | None = None
         self._heartbeat: Heartbeat | None = None
-        self._counters = {"recordings": 0, "failures": 0, "engine_restarts": 0}
+        self._engine_restarts = 0
         self._synchronisation = clock.synchronisation()
         self._seen_texts: dict[str, Nanoseconds] = {}
         self._published_ns: Nanoseconds = 0
         self._ended = False
-        self._crashed: Exception | None = None
+        self._crashed: BaseException | None = None
         self._watchdog = watchdog or Watchdog()
         make_state_folder(settings.state_folder)
+        self._lock = StateLock(settings.state_folder)
+        self._writing = WritingWatch()
+        self._leave_by_ns: Nanoseconds | None = None
         self._panel = open_panel(settings, self.post)
         self._storage = StorageWatch(settings, self.post, self._footage_adopted)
         self._catalogue = CatalogueThread(
             lambda: Catalogue.open(settings.database_url, settings.station.name),
             self.post,
-            self._crash,
+            self.crash,
         )
-        self._link = EngineLink(Hello(settings, time.monotonic_ns()), self.post)
+        self._link = EngineLink(
+            Hello(settings, time.monotonic_ns(), demoted={}),
+            self._engine_says,
+            inherited=[self._lock.descriptor],
+        )
 
     def post(self, message: Message) -> None:
         """Put something into the inbox. Any thread; never waits."""
         self._inbox.put((time.monotonic_ns(), message))
+
+    def _engine_says(self, report: LinkReport) -> None:
+        """On the link's thread: an engine that talks faster than we listen has to wait."""
+        while self._inbox.qsize() > MOST_WAITING and not self._ended:
+            time.sleep(TICK_SECONDS)
+        self.post(report)
 
     def run(self) -> None:
         """Work until everything is closed after a shutdown or the end of a file source.
 
         Raises what crashed another thread of the station: a bug.
         """
-        self._submit(_beginnings, self._begin)
+        self.submit(_beginnings, self._begin)
         self._link.start()
         try:
             while not self._ended:
@@ -151,28 +175,29 @@ class Station:
             case Heartbeat():
                 self._heartbeat = message
             case EngineStarted(process_id):
-                log.info("engine started", pid=process_id)
-                self._go_on_with_unfinished()
-            case EngineGone(problem):
-                self._engine_gone(problem)
+                self._engine_started(process_id)
+            case EngineGone(problem, crashed):
+                self._engine_gone(problem, crashed)
             case StreamOpened():
                 self._stream_opened(message)
-            case Captured():
-                self._captured(message)
-            case Verified(recording_id, problem):
-                self._verified(recording_id, problem)
-            case NothingLeft(recording_id, problem):
-                self._nothing_left(recording_id, problem)
+            case Captured() | Verified() | NothingLeft() | SalvagePostponed() | Inspected():
+                self._recordings.heard(message)
+            case FaultRaised(Fault.STORAGE) | FaultCleared(Fault.STORAGE):
+                self.step(message)
+                self._recordings.disk_looked_at(isinstance(message, FaultCleared))
             case FaultRaised(Fault.CAMERA):
-                self._step(message)
-                self._step(FaultCleared(Fault.ENGINE))
+                self.step(message)
+                self.step(FaultCleared(Fault.ENGINE))
+            case ShutdownRequested():
+                self._leave_by_ns = time.monotonic_ns() + LEAVE_LIMIT
+                self.step(message)
             case _:
                 self._log_input(message)
-                self._step(message)
+                self.step(message)
 
     # --- deciding
 
-    def _step(self, event: Event) -> None:
+    def step(self, event: Event) -> None:
         state = self._state
         if state.next_id is None:
             state = replace(state, next_id=new_recording_id())
@@ -183,140 +208,44 @@ class Station:
     def _carry_out(self, action: Action) -> None:
         match action:
             case StartRecording():
-                self._start(action)
+                self._recordings.start(action, self._synchronisation)
             case StopRecording(recording_id, at_ns, reason):
-                self._stop(recording_id, at_ns, reason)
+                self._recordings.stop(recording_id, at_ns, reason)
             case FlagRecording(flagged):
-                self._submit(lambda catalogue: catalogue.flag(flagged))
-                self._note("recording flagged", "by the packer", flagged)
+                self.submit(lambda catalogue: catalogue.flag(flagged))
+                self.note("recording flagged", "by the packer", flagged)
             case VoidRecording(voided):
-                self._submit(lambda catalogue: catalogue.void(voided))
-                self._note("recording declared void", "by the packer", voided)
+                self.submit(lambda catalogue: catalogue.void(voided))
+                self.note("recording declared void", "by the packer", voided)
             case ShowSignal(signal):
                 self._panel.show(signal)
-                self._note("signal", signal.value)
+                self.note("signal", signal.value)
             case PlaySignal(signal):
                 self._panel.play(signal)
-                self._note("signal", signal.value)
+                self.note("signal", signal.value)
             case Note(event, detail, recording_id):
-                self._note(event, detail, recording_id)
+                self.note(event, detail, recording_id)
             case EndRun():
                 self._ended = True
 
-    # --- recordings
-
-    def _start(self, action: StartRecording) -> None:
-        now = time.monotonic_ns()
-        started_at = clock.wall_time(now)
-        order = action.order
-        files = files_for(self._settings, action.recording_id, order.order_id, started_at)
-        entry = Entry(action.recording_id, order, action.part, files, started_at, now)
-        self._entries[action.recording_id] = entry
-        tags = {
-            "title": order.order_id,
-            "order_id": order.order_id,
-            "recording_id": action.recording_id,
-            "part": str(action.part),
-            "station": self._settings.station.name,
-            "creation_time": started_at.isoformat(),
-        }
-        self._link.send(
-            Start(action.recording_id, files, tags, action.from_ns, action.label_sequence)
-        )
-        new = NewRecording(
-            id=action.recording_id,
-            order=order,
-            part=action.part,
-            continues=action.continues,
-            station=self._settings.station.name,
-            path=stored_path(self._settings, files.video),
-            started_at=started_at,
-            monotonic_ns=now,
-            boot_id=self._boot_id,
-            clock=self._synchronisation,
-        )
-        self._submit(
-            lambda catalogue: catalogue.register(new),
-            lambda take: self._step(RecordingRegistered(new.id, take)),
-        )
-        self._note("recording started", f"part {action.part}", action.recording_id)
-
-    def _stop(self, recording_id: RecordingId, at_ns: Nanoseconds, reason: StopReason) -> None:
-        entry = self._entries.get(recording_id)
-        if entry is not None:  # a recording that has just failed is stopped, too
-            entry.stop_reason = reason
-        self._link.send(Stop(recording_id, at_ns))
-        self._note("recording stopped", reason.value, recording_id)
-
-    def _captured(self, captured: Captured) -> None:
-        entry = self._entries.get(captured.recording_id)
-        if entry is None:
-            return
-        if entry.stop_reason is None:  # it ended by itself, before anyone said why
-            self._step(
-                RecordingInterrupted(
-                    entry.recording_id,
-                    StopReason.CAMERA_LOST,
-                    "the pictures ended",
-                    captured.first_ns + captured.duration_ns + 1,
-                )
-            )
-        entry.captured = captured
-        entry.stage = Stage.IN_PLACE
-        facts = entry.file_facts(captured, self._settings)
-        self._submit(
-            lambda catalogue: catalogue.captured(captured.recording_id, facts),
-            lambda _: self._verify(entry, captured),
-        )
-
-    def _verify(self, entry: Entry, captured: Captured) -> None:
-        self._link.send(
-            Verify(entry.recording_id, entry.files, captured.frames, captured.duration_ns)
-        )
-
-    def _verified(self, recording_id: RecordingId, problem: str | None) -> None:
-        if recording_id not in self._entries:
-            return
-        if problem is None:
-            self._submit(
-                lambda catalogue: catalogue.saved(recording_id),
-                lambda _: self._finished(recording_id, RecordingFinished(recording_id)),
-            )
-        else:
-            self._submit(
-                lambda catalogue: catalogue.damaged(recording_id, problem),
-                lambda _: self._finished(recording_id, RecordingFailed(recording_id, problem)),
-            )
-
-    def _nothing_left(self, recording_id: RecordingId, problem: str) -> None:
-        if recording_id in self._entries:
-            self._submit(
-                lambda catalogue: catalogue.lost(recording_id, problem),
-                lambda _: self._finished(recording_id, RecordingFailed(recording_id, problem)),
-            )
-
-    def _finished(
-        self, recording_id: RecordingId, event: RecordingFinished | RecordingFailed
-    ) -> None:
-        entry = self._entries.pop(recording_id, None)
-        if entry is None:
-            return
-        if isinstance(event, RecordingFinished):
-            self._counters["recordings"] += 1
-            how = "recovered" if entry.recovered else "saved"
-            self._note(f"recording {how}", str(entry.files.video.name), recording_id, entry)
-        else:
-            self._counters["failures"] += 1
-            self._note("recording failed", event.problem, recording_id, entry)
-        self._step(event)
-
     # --- engine, catalogue, disk
 
-    def _engine_gone(self, problem: str) -> None:
-        self._counters["engine_restarts"] += 1
+    def _engine_started(self, process_id: int) -> None:
+        log.info("engine started", pid=process_id)
+        self._engine = process_id
+        self._recordings.engine_started()
+
+    def _engine_gone(self, problem: str, crashed: bool) -> None:
+        self._engine_restarts += 1
+        stream, heartbeat = self._stream, self._heartbeat
+        if crashed and stream and stream.encoder and heartbeat and heartbeat.recordings:
+            self._link.demote(stream.encoder, problem)
+            log.warning("encoder demoted", encoder=stream.encoder, reason=problem)
+        self._engine = None
+        self._recordings.engine_gone()
         self._heartbeat = None
         self._stream = None
-        self._step(
+        self.step(
             FaultRaised(
                 Fault.ENGINE,
                 f"The video engine failed: {problem}. It is started again; "
@@ -335,38 +264,31 @@ class Station:
             encoder=stream.encoder,
             reason=stream.reason,
         )
-        self._step(FaultCleared(Fault.ENGINE))
+        self.step(FaultCleared(Fault.ENGINE))
 
-    def _go_on_with_unfinished(self) -> None:
-        """A new engine listens: let it finish what the one before it left."""
-        for entry in self._entries.values():
-            if entry.captured is not None:
-                self._verify(entry, entry.captured)
-            else:
-                entry.stage = Stage.SALVAGING
-                entry.recovered = True
-                self._link.send(Salvage(entry.recording_id, entry.files))
+    def tell_engine(self, command: Command) -> None:
+        """If there is no engine, the next one is told what is left to be done."""
+        if self._engine is not None:
+            self._link.send(self._engine, command)
 
     def _begin(self, beginnings: tuple[str | None, list[Unfinished]]) -> None:
         """The catalogue is open: the footage folder can be checked, old work finished."""
         footage_id, unfinished = beginnings
         self._storage.start(footage_id)
-        for row in unfinished:
-            entry = entry_after_power_cut(row, self._settings)
-            self._entries[row.id] = entry
-            self._note("recording found unfinished", row.state.value, row.id, entry)
-            self._link.send(Salvage(row.id, entry.files))
+        self._recordings.catalogue_opened(unfinished)
+        if self._synchronisation == clock.SYNCHRONISED:
+            self._correct_clock()
 
     def _footage_adopted(self, footage_id: str) -> None:
         """On the storage watch's thread."""
-        self._submit(lambda catalogue: catalogue.set_footage_id(footage_id))
+        self.submit(lambda catalogue: catalogue.set_footage_id(footage_id))
 
-    def _crash(self, error: Exception) -> None:
-        """On another thread: a bug was met there. The station must not go on."""
+    def crash(self, error: BaseException) -> None:
+        """From another thread: a bug was met there. The station must not go on."""
         self._crashed = error
         self.post(TimePassed())
 
-    def _submit(
+    def submit(
         self,
         job: Callable[[Catalogue], _Result],
         done: Callable[[_Result], None] | None = None,
@@ -385,12 +307,16 @@ class Station:
     def _look_around(self) -> None:
         now = time.monotonic_ns()
         if self._storage.silent_for > DISK_SILENCE and Fault.STORAGE not in self._state.faults:
-            self._step(
+            self._take(
                 FaultRaised(
                     Fault.STORAGE,
                     "The footage disk does not answer. Check its cable, or the network share.",
                 )
             )
+        self._watch_writing(now)
+        if self._leave_by_ns is not None and now > self._leave_by_ns and not self._ended:
+            log.error("leaving before all is saved: the next start goes on with it")
+            self._ended = True
         if not self._state.pending:
             self._watchdog.ready()
         if self._really_works(now):
@@ -399,6 +325,21 @@ class Station:
             self._published_ns = now
             self._publish(now)
             self._watch_clock()
+
+    def _watch_writing(self, now: Nanoseconds) -> None:
+        """Pictures that do not reach the file, or are dropped, are heard while it happens."""
+        if self._heartbeat is None:
+            return
+        self._writing.look(self._heartbeat, now)
+        active = self._state.recording
+        problem = self._writing.problem(now, active.recording_id if active else None)
+        if problem is not None and Fault.WRITING not in self._state.faults:
+            self.step(FaultRaised(Fault.WRITING, problem))
+        elif problem is None and Fault.WRITING in self._state.faults:
+            self.step(FaultCleared(Fault.WRITING))
+        if self._writing.hopeless(now):
+            self._link.replace_engine("it has stopped writing pictures")
+            self._writing = WritingWatch()
 
     def _really_works(self, now: Nanoseconds) -> bool:
         """Fresh heartbeats and, while recording, pictures that reach the file."""
@@ -432,8 +373,12 @@ class Station:
                     self._boot_id,
                     self._stream,
                     self._heartbeat,
-                    list(self._entries.values()),
-                    self._counters,
+                    list(self._recordings),
+                    {
+                        "recordings": self._recordings.saved,
+                        "failures": self._recordings.failed,
+                        "engine_restarts": self._engine_restarts,
+                    },
                 ),
             )
 
@@ -441,42 +386,39 @@ class Station:
         """Rows written before the clock was right are corrected once it is."""
         before, self._synchronisation = self._synchronisation, clock.synchronisation()
         if before == clock.UNSYNCHRONISED and self._synchronisation == clock.SYNCHRONISED:
-            offset = clock.wall_minus_monotonic_ns()
-            self._submit(
-                lambda catalogue: catalogue.correct_clock(self._boot_id, offset),
-                lambda rows: self._note("clock synchronised", f"{rows} recordings corrected"),
-            )
+            self._correct_clock()
+
+    def _correct_clock(self) -> None:
+        offset = clock.wall_minus_monotonic_ns()
+        self.submit(
+            lambda catalogue: catalogue.correct_clock(self._boot_id, offset),
+            lambda rows: self.note("clock synchronised", f"{rows} recordings corrected"),
+        )
 
     def _log_input(self, event: Event) -> None:
         if isinstance(event, PedalChanged):
-            self._note("pedal", "down" if event.down else "up")
+            self.note("pedal", "down" if event.down else "up")
         elif isinstance(event, FrameScanned):
             for code in event.codes:
                 last_ns = self._seen_texts.get(code.text)
                 if last_ns is None or event.captured_ns - last_ns > self._state.rules.labels.rearm:
-                    self._note("label read", f"{code.symbology.value}: {code.text[:300]}")
+                    self.note("label read", f"{code.symbology.value}: {code.text[:300]}")
                 self._seen_texts[code.text] = event.captured_ns
             if len(self._seen_texts) > 64:
                 self._seen_texts.clear()
 
-    def _note(
-        self,
-        event: str,
-        detail: str,
-        recording_id: RecordingId | None = None,
-        entry: Entry | None = None,
-    ) -> None:
+    def note(self, event: str, detail: str, recording_id: RecordingId | None = None) -> None:
         """One line in the journal and one in the catalogue's event log."""
-        entry = entry or (self._entries.get(recording_id) if recording_id else None)
-        speak = {"fault": log.warning, "recording failed": log.error, "signal": log.debug}.get(
-            event, log.info
-        )
-        fields = {"order_id": entry.order.order_id} if entry else {}
+        fields: dict[str, str] = {}
         if recording_id:
             fields["recording_id"] = recording_id
-        speak(event, detail=detail, **fields)
+            order_id = self._recordings.order_id(recording_id)
+            if order_id is not None:
+                fields["order_id"] = order_id
+        getattr(log, _LEVELS.get(event, "info"))(event, detail=detail, **fields)
         at: datetime = clock.wall_time(time.monotonic_ns())
-        self._submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
+        if self._catalogue.waiting < MOST_NOTES_WAITING:
+            self.submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
 
     def _close(self) -> None:
         self._watchdog.stopping()
@@ -486,6 +428,7 @@ class Station:
         if undone:
             log.error("the catalogue could not be brought up to date", entries=undone)
         self._panel.close()
+        self._lock.release()
         status.withdraw(self._settings.status_file)
 
     def shut_down(self) -> None:

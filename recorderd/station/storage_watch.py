@@ -42,6 +42,7 @@ class StorageWatch:
     def start(self, footage_id: str | None) -> None:
         """`footage_id` is what the catalogue knows; None for a new catalogue."""
         self._footage_id = footage_id
+        self._answered_ns = time.monotonic_ns()
         self._thread.start()
 
     def close(self, timeout: float) -> None:
@@ -51,7 +52,7 @@ class StorageWatch:
 
     @property
     def silent_for(self) -> Nanoseconds:
-        """How long the disk has not answered; 0 before the first answer."""
+        """How long the disk has not answered; 0 before `start`."""
         return 0 if self._answered_ns is None else time.monotonic_ns() - self._answered_ns
 
     def _run(self) -> None:
@@ -66,16 +67,20 @@ class StorageWatch:
             self._closing.wait(PERIOD_SECONDS)
 
     def _look(self) -> tuple[str | None, int]:
-        if not self._prepared:
-            try:
-                found = footage.prepare(self._settings, self._footage_id)
-            except StorageError as error:
-                return str(error), 0
-            self._prepared = True
-            if self._footage_id is None:
-                self._footage_id = found
-                self._on_adopted(found)
-        health = footage.check(self._settings, self._footage_id or "")
-        if health.problem is not None:
+        """What is wrong, in words that say what to do, and the free bytes."""
+        if self._prepared:
+            health = footage.check(self._settings, self._footage_id or "")
+            if health.problem is None:
+                return None, health.free_bytes
+            # Trying everything anew finds the remedy, or mends what is missing.
             self._prepared = False
+        try:
+            found = footage.prepare(self._settings, self._footage_id)
+        except StorageError as error:
+            return str(error), 0
+        if self._footage_id is None:
+            self._footage_id = found
+            self._on_adopted(found)
+        health = footage.check(self._settings, self._footage_id)
+        self._prepared = health.problem is None
         return health.problem, health.free_bytes

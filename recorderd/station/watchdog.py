@@ -36,9 +36,10 @@ class Watchdog:
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""
-        if text != self._status:
-            self._status = text
-            self._notify(f"STATUS={text}")
+        line = " ".join(text.split())  # A line break would begin another message.
+        if line != self._status:
+            self._status = line
+            self._notify(f"STATUS={line}")
 
     def stopping(self) -> None:
         self._notify("STOPPING=1")

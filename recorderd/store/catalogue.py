@@ -81,6 +81,12 @@ class Catalogue:
             self._database.close()
 
     @contextmanager
+    def reading(self) -> Iterator[Tables]:
+        """The tables, for single queries that change nothing and lock nobody out."""
+        with translated(self._url):
+            yield self.tables
+
+    @contextmanager
     def transaction(self) -> Iterator[Tables]:
         """Do everything in the block or nothing of it; for the other rooms of the store.
 
@@ -110,6 +116,12 @@ class Catalogue:
                 raise InvariantViolationError(
                     f"The catalogue belongs to the footage disk {known}, not {footage_id}"
                 )
+
+    def knows(self, recording_id: RecordingId) -> bool:
+        """Whether there is a row for this recording, in whatever state."""
+        with self.reading() as tables:
+            row = tables.recordings.get_or_none(tables.recordings.id == recording_id)
+            return row is not None
 
     def register(self, new: NewRecording) -> int:
         """Enter a recording that begins; return its take of the order, counted from 1.
@@ -358,4 +370,6 @@ def _unfinished(row: Recording) -> Unfinished:
         monotonic_ns=row.monotonic_ns,
         boot_id=row.boot_id,
         recovered=row.recovered,
+        frames=row.frames,
+        duration_ms=row.duration_ms,
     )

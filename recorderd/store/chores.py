@@ -46,11 +46,8 @@ class Chores:
         return self._finished()
 
     def without_fingerprint(self) -> list[Finished]:
-        """Those whose file has no hash yet; deferred ones get theirs after the transcode."""
-        row = self._catalogue.tables.recordings
-        return self._finished(row.sha256.is_null(), row.mode != Mode.DEFER.value) + self._finished(
-            row.sha256.is_null(), row.transcoded_from.is_null(False)
-        )
+        """Those whose file, as it is now, has no hash yet."""
+        return self._finished(self._catalogue.tables.recordings.sha256.is_null())
 
     def deferred(self) -> list[Finished]:
         """Those that were only copied and wait to be encoded."""
@@ -61,9 +58,11 @@ class Chores:
         self._catalogue.amend(recording_id, {"sha256": sha256})
 
     def transcoded(self, recording_id: RecordingId, file: Transcoded) -> None:
+        """The file is another one now: a hash of the one before no longer holds."""
         self._catalogue.amend(
             recording_id,
             {
+                "sha256": None,
                 "bytes": file.bytes,
                 "codec": file.codec,
                 "encoder": file.encoder,
@@ -72,7 +71,7 @@ class Chores:
         )
 
     def _finished(self, *conditions: object) -> list[Finished]:
-        with self._catalogue.transaction() as tables:
+        with self._catalogue.reading() as tables:
             row: type[Recording] = tables.recordings
             states = [RecordingState.SAVED.value, RecordingState.RECOVERED.value]
             query = row.select().where(row.state.in_(states), *conditions)

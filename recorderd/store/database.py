@@ -237,6 +237,11 @@ def _sqlite_error(error: sqlite3.Error, url: str) -> Exception:
                 f"The disk with the catalogue {place} fails ({error})",
                 "Check the disk and its cable; the journal of the kernel says more (journalctl -k)",
             )
+        case sqlite3.SQLITE_PROTOCOL | sqlite3.SQLITE_NOMEM | sqlite3.SQLITE_INTERRUPT:
+            return CatalogueUnavailableError(
+                f"The catalogue {place} cannot be used just now ({error})",
+                "Nothing need be done if this passes; otherwise check the computer's free memory",
+            )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return CatalogueError(
                 f"The catalogue {place} is damaged ({error})",

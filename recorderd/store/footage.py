@@ -72,11 +72,23 @@ def files_for(
     utc = started_at.astimezone(UTC)
     day = settings.footage_folder / f"{utc:%Y}" / f"{utc:%m}" / f"{utc:%d}"
     name = f"{slug(order_id)}_{utc:%Y%m%dT%H%M%SZ}_{recording_id}"
+    return _files(settings, recording_id, day / f"{name}.mp4")
+
+
+def files_at(settings: Settings, recording_id: RecordingId, stored: str) -> RecordingFiles:
+    """Name the files of a recording whose video lies, or is to lie, where the catalogue says.
+
+    The times in a row may have been corrected since its path was chosen.
+    """
+    return _files(settings, recording_id, settings.footage_folder / stored)
+
+
+def _files(settings: Settings, recording_id: RecordingId, video: Path) -> RecordingFiles:
     return RecordingFiles(
         incoming_video=(settings.incoming_folder / f"{recording_id}.mp4").absolute(),
         incoming_still=(settings.incoming_folder / f"{recording_id}.jpg").absolute(),
-        video=(day / f"{name}.mp4").absolute(),
-        still=(day / f"{name}.jpg").absolute(),
+        video=video.absolute(),
+        still=video.with_suffix(".jpg").absolute(),
     )
 
 

@@ -61,7 +61,10 @@ class CapturedFile:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A recording that was not brought to its end: RECORDING or CAPTURED."""
+    """A recording that was not brought to its end: RECORDING or CAPTURED.
+
+    `frames` and `duration_ms` of its file are known once it is CAPTURED.
+    """
 
     id: RecordingId
     order: Order
@@ -74,3 +77,5 @@ class Unfinished:
     monotonic_ns: Nanoseconds
     boot_id: str
     recovered: bool
+    frames: int | None
+    duration_ms: int | None

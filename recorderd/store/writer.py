@@ -90,6 +90,11 @@ class CatalogueThread:
             self._jobs.append(_Entry(job, done))
             self._changed.notify()
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs are queued. Any thread."""
+        return len(self._jobs)
+
     def close(self, deadline_seconds: float) -> int:
         """Do what is queued, then close the database and end the thread.
 

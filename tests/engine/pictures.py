@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
+from numpy.typing import NDArray
 
-from recorderd.core.model import Nanoseconds
+from recorderd.core.model import Mode, Nanoseconds
 from recorderd.engine.encoder_kinds import kind_named
-from recorderd.engine.mode import Choice, Mode
+from recorderd.engine.mode import Choice
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import Packet, SourcePacket, StreamDescription
 from recorderd.engine.session import Session, Tap
@@ -49,10 +51,14 @@ def drawn(number: int) -> av.VideoFrame:
 
 def number_in(frame: av.VideoFrame) -> int:
     """Read back what `drawn` wrote, after any lossy compression."""
-    luma = frame.to_ndarray(format="gray")
+    return number_in_luma(frame.to_ndarray(format="gray"))
+
+
+def number_in_luma(luma: NDArray[Any]) -> int:
+    """The same for a picture's brightness alone, of any range."""
     width = WIDTH // _BITS
     bars = (luma[50:70, bit * width + 4 : (bit + 1) * width - 4] for bit in range(_BITS))
-    return sum((bar.mean() > 128) << bit for bit, bar in enumerate(bars))
+    return sum(int(bar.mean() > 128) << bit for bit, bar in enumerate(bars))
 
 
 @cache

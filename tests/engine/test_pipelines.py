@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from recorderd.engine import pipelines
 from recorderd.engine.encoder_kinds import EncodeRequest
 from recorderd.engine.encoders import VideoEncoder, VideoPacket
 from recorderd.engine.footage_file import FootageFile, ticks
@@ -42,8 +44,23 @@ IRREGULAR = [
 ]
 
 
+opened: list[FootageFile] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().abandon()
+
+
+def footage_file(path: Path) -> FootageFile:
+    opened.append(FootageFile(path, {}, 1.0))
+    return opened[-1]
+
+
 def copy(path: Path, description: StreamDescription, packets: Sequence[Packet]) -> CopyPipeline:
-    file = FootageFile(path, {}, 1.0)
+    file = footage_file(path)
     pipeline = CopyPipeline(file, description, packets[0].captured_ns, 0)
     for packet in packets:
         pipeline.write(packet)
@@ -63,7 +80,7 @@ class Encoding:
         tap: Tap = nobody_looks,
         encoder: FrameEncoder | None = None,
     ) -> None:
-        self.file = FootageFile(path, {}, 1.0)
+        self.file = footage_file(path)
         request = EncodeRequest.for_stream(description, SETTINGS)
         encoder = encoder or VideoEncoder(self.file.container, X264, request)
         self.pipeline = EncodePipeline(self.file, description, encoder, from_ns, 0, tap)
@@ -80,6 +97,16 @@ class Encoding:
 
 def offsets(packets: Sequence[Packet]) -> list[int]:
     return [ticks(packet.captured_ns - packets[0].captured_ns) for packet in packets]
+
+
+def clock_times(path: Path) -> list[int]:
+    """When the wall clock's seconds are shown, in 1/90000 s."""
+    with av.open(str(path)) as container:
+        return [
+            int(packet.pts * packet.time_base * 90_000)
+            for packet in container.demux(container.streams.subtitles[0])
+            if packet.pts is not None and packet.size > 2
+        ]
 
 
 # --- copying
@@ -108,9 +135,13 @@ def test_copied_inter_pictures_are_the_same_at_their_times(
     )
     pipeline = copy(tmp_path / "a.mp4", description, packets)
     copied = list(packets_of(tmp_path / "a.mp4"))
-    assert [(pts, keyframe) for pts, _, keyframe in copied] == [
+    # With B-frames a file begins with decoding, before the first picture is shown.
+    begin = copied[0][0]
+    assert begin == b_frames * 3000
+    assert [(pts - begin, keyframe) for pts, _, keyframe in copied] == [
         (ticks(packet.captured_ns - START), packet.keyframe) for packet in packets
     ]
+    assert clock_times(tmp_path / "a.mp4") == [0, begin + 90_000]
     # Under the tag hvc1 parameter sets belong into the header only (ISO/IEC 14496-15).
     moved = nal_units(parameter_sets(packets[0].data, "hevc")) if codec == "hevc" else []
     assert [nal_units_in_mp4(sample) for _, sample, _ in copied] == [
@@ -165,18 +196,17 @@ def test_pictures_shown_before_the_first_keyframe_are_not_copied(tmp_path: Path)
     assert leading, "this stream proves nothing"
     pipeline = copy(tmp_path / "a.mp4", description, packets[begin:])
     copied = list(packets_of(tmp_path / "a.mp4"))
-    assert min(pts for pts, _, _ in copied) == 0
+    assert min(pts for pts, _, _ in copied) == copied[0][0]
     assert pipeline.frames == len(copied) == len(packets) - begin - len(leading)
     first = round((packets[begin].captured_ns - START) * 30 / 1e9)
     assert numbers_in(tmp_path / "a.mp4") == list(range(first, 40))
 
 
 def test_what_mp4_cannot_hold_is_said_in_words(tmp_path: Path) -> None:
-    file = FootageFile(tmp_path / "a.mp4", {}, 1.0)
+    file = footage_file(tmp_path / "a.mp4")
     description = StreamDescription("huffyuv", WIDTH, HEIGHT, Fraction(30), "yuv422p", False)
     with pytest.raises(DeviceError, match="cannot be copied"):
         CopyPipeline(file, description, START, 0)
-    file.abandon()
 
 
 # --- encoding
@@ -195,7 +225,7 @@ def test_every_encoded_picture_keeps_its_time(tmp_path: Path, times: list[int]) 
     assert (pipeline.frames, pipeline.left_out) == (40, 0)
     assert pipeline.resume_ns == packets[-1].captured_ns + 1
     keyframes = [pts for pts, _, keyframe in encoded if keyframe]
-    gaps = [later - earlier for earlier, later in zip(keyframes, keyframes[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(keyframes)]
     allowed = 45_000 if times is not IRREGULAR else 45_000 + 180_000
     assert keyframes[0] == 0
     assert len(gaps) >= 2
@@ -214,7 +244,7 @@ def test_inter_pictures_are_encoded_from_the_moment_asked_for(
         tmp_path / "a.mp4",
         description,
         moment + 1_000_000,
-        lambda packet, frame: looked.append(number_in(frame)),
+        lambda _packet, frame: looked.append(number_in(frame)),
     )
     encoding.write(packets)
     encoding.finish()
@@ -233,8 +263,7 @@ def test_inter_pictures_are_encoded_from_the_moment_asked_for(
 def damaged(packet: Packet) -> Packet:
     """Bytes in the middle are missing, as after a USB error that nobody noticed."""
     third = len(packet.data) // 3
-    data = packet.data[: third * 2] + b"\xff\xd9" if packet.data[:2] == b"\xff\xd8" else b"\0" * 9
-    return Packet(packet.sequence, data, packet.captured_ns, packet.decode_ns, packet.keyframe)
+    return replace(packet, data=packet.data[: third * 2] + b"\xff\xd9")
 
 
 @pytest.mark.parametrize("bad", [{0}, {10}, {10, 11}, {5, 10, 39}])
@@ -251,17 +280,21 @@ def test_damaged_jpegs_are_counted_and_cost_only_themselves(tmp_path: Path, bad:
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("threads", [1, 2, 6])
+@pytest.mark.parametrize("garbage", [b"\0" * 9, b"\0\0\0\1\x41broken", b"\0\0\0\1\x02\x01broken"])
 def test_a_damaged_inter_picture_is_counted_and_the_file_goes_on(
-    tmp_path: Path, b_frames: int
+    tmp_path: Path, b_frames: int, codec: str, threads: int, garbage: bytes
 ) -> None:
-    description, packets = inter_stream(60, b_frames=b_frames)
-    broken = [damaged(p) if 14 <= i < 16 else p for i, p in enumerate(packets)]
+    description, packets = inter_stream(60, codec=codec, b_frames=b_frames)
+    broken = [replace(p, data=garbage) if 14 <= i < 16 else p for i, p in enumerate(packets)]
     encoding = Encoding(tmp_path / "a.mp4", description, START)
+    encoding.pipeline._decoder.thread_count = threads
     encoding.write(broken)
     encoding.finish()
     pipeline = encoding.pipeline
     assert pipeline.frames + pipeline.left_out == 60
-    assert pipeline.left_out >= 2
+    assert 2 <= pipeline.left_out <= 16
     shown = numbers_in(tmp_path / "a.mp4")
     assert len(shown) == pipeline.frames
     # From the next keyframe on all is well.
@@ -276,6 +309,18 @@ def test_only_damaged_pictures_make_no_file_and_do_not_pile_up(tmp_path: Path) -
     assert encoding.pipeline.left_out == 20
     assert not encoding.pipeline._in_decoder
     encoding.finish()
+
+
+def test_pictures_that_never_come_out_of_the_decoder_do_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipelines, "MOST_IN_DECODER", 5)
+    description, packets = inter_stream(60, gop=60)
+    encoding = Encoding(tmp_path / "a.mp4", description, START)
+    encoding.write(packets[1:])
+    assert len(encoding.pipeline._in_decoder) <= 5
+    encoding.finish()
+    assert encoding.pipeline.frames + encoding.pipeline.left_out == 59
 
 
 def test_pictures_whose_times_stand_still_are_all_kept_in_order(tmp_path: Path) -> None:
@@ -308,8 +353,6 @@ class Unreliable:
 
 
 def unreliable(path: Path, *, fail_at: int = 999, swallow_at: int = 999) -> Encoding:
-    file = FootageFile(path.with_suffix(".unused.mp4"), {}, 1.0)
-    file.abandon()
     encoding = Encoding(path, mjpeg_stream(), START)
     real = encoding.pipeline._encoder
     assert isinstance(real, VideoEncoder)
@@ -334,24 +377,20 @@ def test_after_a_failing_encoder_it_is_known_where_to_go_on(tmp_path: Path, fail
 def test_an_encoder_that_swallows_a_picture_is_found_out(tmp_path: Path, swallow_at: int) -> None:
     encoding = unreliable(tmp_path / "a.mp4", swallow_at=swallow_at)
     packets = mjpeg_packets(at_rate(20))
-    with pytest.raises(DeviceError, match="lost or mixed up"):
+    with pytest.raises(DeviceError, match="lost or mixed up"):  # noqa: PT012 - sooner or later
         encoding.write(packets)
         encoding.pipeline.finish()
     assert encoding.pipeline.resume_ns == packets[swallow_at - 1].captured_ns
-    encoding.file.abandon()
 
 
 def test_decoded_pictures_are_not_kept(tmp_path: Path) -> None:
     """A 4K picture takes 12 MB: those that were encoded must go."""
-    alive: list[weakref.ref[Packet]] = []
     encoding = Encoding(tmp_path / "a.mp4", mjpeg_stream(), START)
     for packet in mjpeg_packets(at_rate(60)):
         encoding.pipeline.write(packet)
         assert len(encoding.pipeline._in_decoder) <= 1
-        assert len(encoding.pipeline._in_encoder) <= 60
     encoding.finish()
     assert not encoding.pipeline._in_encoder
-    assert not alive
 
 
 def colour_card() -> bytes:
@@ -372,7 +411,7 @@ def colour_card() -> bytes:
     return b"".join(bytes(p) for p in [*encoder.encode(frame), *encoder.encode(None)])
 
 
-def shown_colours(frame: av.VideoFrame, full_range: bool) -> np.ndarray:  # type: ignore[type-arg]
+def shown_colours(frame: av.VideoFrame, full_range: bool) -> np.ndarray:
     picture = frame.reformat(
         format="rgb24",
         src_colorspace="ITU601",
@@ -395,7 +434,12 @@ def test_colours_come_back_as_the_file_says_they_are(tmp_path: Path) -> None:
         assert frame.color_range == 2
         assert frame.colorspace in (5, 6)
         colours = shown_colours(frame, full_range=True)
-    wanted = [(200, 30, 30), (30, 170, 40), (40, 50, 190), *((g, g, g) for g in (0, 64, 128, 192, 255))]
+    wanted = [
+        (200, 30, 30),
+        (30, 170, 40),
+        (40, 50, 190),
+        *((g, g, g) for g in (0, 64, 128, 192, 255)),
+    ]
     assert np.abs(colours - np.array(wanted)).max() < 8
 
 

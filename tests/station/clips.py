@@ -40,15 +40,24 @@ def write_clip(
     jpegs = [pictures.jpeg(scene(order_id), number) for number, order_id in enumerate(shown)]
     with av.open(str(path), "w") as container:
         if codec == "mjpeg":
-            _copy(container, jpegs, rate)
+            _copy(container, jpegs, rate, (WIDTH, HEIGHT))
         else:
             _encode(container, jpegs, rate, codec)
     return len(shown)
 
 
-def _copy(container: OutputContainer, jpegs: Sequence[bytes], rate: int) -> None:
+def write_jpegs(path: Path, jpegs: Sequence[bytes], size: tuple[int, int], rate: int = 10) -> None:
+    """Write any bytes as pictures of an MJPEG video of this width and height."""
+    with av.open(str(path), "w") as container:
+        _copy(container, jpegs, rate, size)
+
+
+def _copy(
+    container: OutputContainer, jpegs: Sequence[bytes], rate: int, size: tuple[int, int]
+) -> None:
+    width, height = size
     stream = container.add_mux_stream(
-        "mjpeg", rate=rate, width=WIDTH, height=HEIGHT, time_base=Fraction(1, rate)
+        "mjpeg", rate=rate, width=width, height=height, time_base=Fraction(1, rate)
     )
     for number, jpeg in enumerate(jpegs):
         packet = av.Packet(jpeg)

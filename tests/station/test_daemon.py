@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +101,39 @@ def test_power_cut_while_recording(tmp_path: Path) -> None:
     assert _decoded(daemon.video(row)) == row.frames
     assert (row.frames or 0) > 30
     assert not list((tmp_path / "state/incoming").iterdir())
+
+
+def test_footage_without_a_row_is_found_again(tmp_path: Path) -> None:
+    """The catalogue was locked while recording, then the plug was pulled: the file itself
+    knows what it is, and gets its row at the next start."""
+    settings: dict[str, dict[str, Any]] = {"camera": SMALL_CAMERA, "recording": {"mode": "defer"}}
+    daemon = Daemon(tmp_path, settings).start()
+    daemon.wait_for(Signal.READY)
+    with closing(sqlite3.connect(tmp_path / "state/catalogue.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        daemon.wait_for(Signal.FAULT_IDLE)
+        daemon.wait_for(Signal.FAULT_RECORDING)
+        daemon.wait_until(lambda status: (status.get("recording_seconds") or 0) > 3)
+        daemon.kill()
+    assert daemon.rows() == []
+    with Daemon(tmp_path, {**settings, "labels": {"pattern": "nothing"}}) as daemon:
+        daemon.wait_until(lambda status: status.get("counters", {}).get("recordings") == 1)
+    (row,) = daemon.rows()
+    assert (row.order_id, row.label_text, row.take) == ("ORDER-1001", "ORDER-1001", 1)
+    assert (row.state, row.stop_reason) == ("recovered", "power-lost")
+    assert _decoded(daemon.video(row)) == row.frames
+
+
+def test_a_second_station_leaves_the_first_one_alone(tmp_path: Path) -> None:
+    settings: dict[str, dict[str, Any]] = {"camera": SMALL_CAMERA, "recording": {"mode": "defer"}}
+    with Daemon(tmp_path, settings) as daemon:
+        daemon.wait_for(Signal.STARTED)
+        command = [sys.executable, "-m", "recorderd", "run", "--config", str(daemon.config)]
+        second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        daemon.wait_for(Signal.SAVED)
+        second.terminate()
+        second.communicate()
+    assert [row.state for row in daemon.rows()][:1] == ["saved"]
 
 
 def test_pedal_stops_and_hold_flags(tmp_path: Path) -> None:

@@ -49,11 +49,11 @@ _PROBLEMS = {
     ),
     errno.ENOTTY: (
         "{name} is not a camera",
-        "Set camera.source to v4l2:auto or to a device that 'recorderd doctor' lists",
+        "Set camera.source to v4l2:auto or to a device that 'v4l2-ctl --list-devices' lists",
     ),
     errno.EINVAL: (
         "The camera {name} does not offer what was asked for",
-        "Choose a format, size and rate that 'recorderd doctor' lists for this camera",
+        "Choose a format, size and rate that 'v4l2-ctl --list-formats-ext' lists for this camera",
     ),
     errno.EIO: (
         "The camera {name} reports a transfer error",
@@ -112,7 +112,7 @@ def device_error_for(number: int, shown_name: str, detail: str = "") -> DeviceEr
         return DeviceError(problem.format(name=shown_name), remedy)
     return DeviceError(
         f"{shown_name} failed: {without_password(detail) or f'error {number}'}",
-        "Unplug the camera and plug it in again; if that does not help, run 'recorderd doctor'",
+        "Unplug the camera and plug it in again; if that does not help, restart the computer",
     )
 
 

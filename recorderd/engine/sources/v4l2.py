@@ -75,7 +75,7 @@ class V4l2Source:
             raise refused[0]
         raise DeviceError(
             "; ".join(error.problem for error in refused),
-            "Choose a size and rate that 'recorderd doctor' lists for this camera",
+            "Choose a size and rate that 'v4l2-ctl --list-formats-ext' lists for this camera",
         )
 
     def read(self) -> SourcePacket | None:
@@ -125,7 +125,7 @@ class V4l2Source:
             )
             raise _FormatRefusedError(
                 f"The camera {self._device} was asked for {asked} and {answer}",
-                "Choose a format, size and rate that 'recorderd doctor' lists for this camera",
+                "Choose what 'v4l2-ctl --list-formats-ext' lists for this camera",
             ) from error
         except av.error.FFmpegError as error:
             raise demux.device_error(error, self._device) from error
@@ -136,7 +136,7 @@ class V4l2Source:
         if problem is not None:
             raise _FormatRefusedError(
                 f"The camera {self._device} was asked for {asked} and sends {problem}",
-                "Choose a format, size and rate that 'recorderd doctor' lists for this camera",
+                "Choose what 'v4l2-ctl --list-formats-ext' lists for this camera",
             )
         self._stream_clock = KernelClock(
             stream.time_base or Fraction(1, 1_000_000), demux.period_of(delivered.rate)
@@ -157,7 +157,7 @@ def automatic_device(devices_folder: Path = Path("/dev")) -> Path:
         return device
     raise DeviceError(
         "No camera is connected",
-        "Plug the camera in; 'recorderd doctor' shows whether the computer sees it",
+        "Plug the camera in; 'v4l2-ctl --list-devices' shows whether the computer sees it",
     )
 
 

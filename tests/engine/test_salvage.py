@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from recorderd.core.model import RecordingId
+from recorderd.engine import salvage as salvage_module
+from recorderd.engine import verify
+from recorderd.engine.footage_file import FootageFile
+from recorderd.engine.messages import Captured, NothingLeft
+from recorderd.engine.mp4_boxes import fragment_places, is_closed, reopen
+from recorderd.engine.pipelines import CopyPipeline
+from recorderd.engine.salvage import facts_of, remux, salvage
+from recorderd.errors import StorageError
+from recorderd.store.footage import RecordingFiles
+from tests.engine.pictures import (
+    START,
+    at_rate,
+    files_in,
+    inter_stream,
+    jpeg,
+    mjpeg_packets,
+    mjpeg_stream,
+    numbers_in,
+    packets_of,
+)
+
+ID = RecordingId("one")
+COUNT = 40
+LOOSE = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def footage(folder: Path, codec: str = "mjpeg") -> tuple[bytes, bytes]:
+    """A file as a power cut leaves it, in fragments of 0.1 s, and as closing leaves it."""
+    return _made(folder, codec)
+
+
+@cache
+def _made(folder: Path, codec: str) -> tuple[bytes, bytes]:
+    path = folder / f"made-{codec}.mp4"
+    tags = {"order_id": "7", "recorder_mode": "copy", "recorder_encoder": ""}
+    file = FootageFile(path, tags, 0.2)
+    file.tag_beginning(START)
+    if codec == "mjpeg":
+        description, packets = mjpeg_stream(), mjpeg_packets(at_rate(COUNT))
+    else:
+        description, inter = inter_stream(COUNT, codec=codec)
+        packets = list(inter)
+    pipeline = CopyPipeline(file, description, START, 0)
+    for packet in packets:
+        pipeline.write(packet)
+    torn = path.read_bytes()
+    file.close()
+    return torn, path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workshop")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> RecordingFiles:
+    return fresh(tmp_path)
+
+
+def fresh(folder: Path) -> RecordingFiles:
+    for name in ("incoming", "footage"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    return files_in(folder)
+
+
+def left_in_incoming(files: RecordingFiles) -> list[str]:
+    return sorted(path.name for path in files.incoming_video.parent.iterdir())
+
+
+@LOOSE
+@given(share=st.floats(0, 1))
+@example(share=1.0)
+@example(share=0.0)
+@example(share=0.9921875)
+@pytest.mark.parametrize("closed", [False, True], ids=["power cut", "cut while closing"])
+def test_a_file_cut_anywhere_is_salvaged_or_left(
+    workshop: Path, tmp_path: Path, share: float, closed: bool
+) -> None:
+    content = footage(workshop)[closed]
+    cut = content[: round(len(content) * share)]
+    files = fresh(tmp_path)
+    files.incoming_video.write_bytes(cut)
+    result = salvage(ID, files)
+    if isinstance(result, NothingLeft):
+        left = files.incoming_video.read_bytes()
+        # A closing may have been undone: eight bytes of a header.
+        assert (left[:32], left[48:], len(left)) == (cut[:32], cut[48:], len(cut))
+        assert not files.video.exists()
+        assert str(len(cut)) in result.problem
+        # Only where not even the first fragment was whole.
+        assert len(cut) < 2000 + 5 * len(jpeg(0))
+        return
+    assert left_in_incoming(files) == []
+    assert numbers_in(files.video) == list(range(result.frames))
+    assert result.frames >= COUNT * (len(cut) - 6000) / len(content) - 6
+    assert result.recovered
+    assert (result.first_ns, result.codec, result.width) == (START, "mjpeg", 160)
+    assert result.bytes == files.video.stat().st_size
+    assert [content for _, content, _ in packets_of(files.video)] == [
+        jpeg(number) for number in range(result.frames)
+    ]
+    assert verify.problem_of(files.video, result.frames, result.duration_ns) is None
+    assert salvage(ID, files) == result
+
+
+@LOOSE
+@given(data=st.data())
+def test_no_damage_makes_it_raise(workshop: Path, tmp_path: Path, data: st.DataObject) -> None:
+    """Bits that turned, zeros where the disk never wrote."""
+    content = bytearray(footage(workshop)[data.draw(st.booleans())])
+    for _ in range(data.draw(st.integers(1, 4))):
+        # The headers at the beginning are hit more often.
+        place = data.draw(st.one_of(st.integers(0, 1600), st.integers(0, len(content) - 1)))
+        length = data.draw(st.sampled_from([1, 4, 512]))
+        fill = data.draw(st.sampled_from([b"\0", b"\xff", b"\x41"]))
+        content[place : place + length] = fill * len(content[place : place + length])
+    files = fresh(tmp_path)
+    files.incoming_video.write_bytes(content)
+    result = salvage(ID, files)
+    assert files.video.exists() is isinstance(result, Captured)
+    again = salvage(ID, files)
+    assert type(again) is type(result)
+
+
+@given(content=st.binary(max_size=200))
+@example(content=b"\xff\xd8")
+@LOOSE
+def test_garbage_is_left_where_it_is(tmp_path: Path, content: bytes) -> None:
+    files = fresh(tmp_path)
+    files.incoming_video.write_bytes(content)
+    assert isinstance(salvage(ID, files), NothingLeft)
+    assert files.incoming_video.read_bytes() == content
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "h264", "hevc"])
+def test_times_tags_and_kind_survive(workshop: Path, files: RecordingFiles, codec: str) -> None:
+    torn, closed = footage(workshop, codec)
+    files.incoming_video.write_bytes(torn)
+    result = salvage(ID, files)
+    assert isinstance(result, Captured)
+    assert COUNT - 6 < result.frames <= COUNT
+    whole = files.video.with_name("whole.mp4")
+    whole.write_bytes(closed)
+    assert list(packets_of(files.video)) == list(packets_of(whole))[: result.frames]
+    assert (result.codec, result.mode, result.encoder) == (codec, "copy", "")
+    with av.open(str(files.video)) as container:
+        assert container.metadata["order_id"] == "7"
+        assert len(container.streams.subtitles) == 1
+        if codec == "hevc":
+            assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+    assert numbers_in(files.video) == list(range(result.frames))
+
+
+def test_a_closed_file_is_published_as_it_is(workshop: Path, files: RecordingFiles) -> None:
+    files.incoming_video.write_bytes(footage(workshop)[1])
+    written = files.incoming_video.stat().st_ino
+    result = salvage(ID, files)
+    assert isinstance(result, Captured)
+    assert result.frames == COUNT
+    assert files.video.stat().st_ino == written
+
+
+def test_a_closing_that_was_cut_off_is_undone(workshop: Path, tmp_path: Path) -> None:
+    torn, closed = footage(workshop)
+    index = closed.rindex(b"moov") - 4
+    path = tmp_path / "a.mp4"
+    path.write_bytes(closed[: index + 100])
+    assert facts_of(path) is None
+    assert not is_closed(path)
+    assert reopen(path)
+    facts = facts_of(path)
+    assert facts is not None
+    assert facts.frames == COUNT
+    assert not reopen(path)
+    path.write_bytes(torn)
+    assert not reopen(path)
+    assert path.read_bytes() == torn
+
+
+def test_a_closing_of_a_huge_file_that_was_cut_off_is_undone(
+    workshop: Path, tmp_path: Path
+) -> None:
+    """Over 4 GiB the box has a long header, which also covers the free box before it."""
+    _, closed = footage(workshop)
+    place = closed.index(b"mdat") - 4
+    index = closed.rindex(b"moov") - 4
+    size = index - place + 8
+    long_header = (1).to_bytes(4, "big") + b"mdat" + size.to_bytes(8, "big")
+    path = tmp_path / "a.mp4"
+    path.write_bytes(closed[: place - 8] + long_header + closed[place + 8 : index])
+    assert facts_of(path) is None
+    assert reopen(path)
+    facts = facts_of(path)
+    assert facts is not None
+    assert facts.frames == COUNT
+
+
+def test_the_still_is_published_too(workshop: Path, files: RecordingFiles) -> None:
+    files.incoming_video.write_bytes(footage(workshop)[0])
+    files.incoming_still.write_bytes(jpeg(3))
+    salvage(ID, files)
+    assert files.still.read_bytes() == jpeg(3)
+    assert left_in_incoming(files) == []
+
+
+def test_killed_while_remuxing(workshop: Path, files: RecordingFiles) -> None:
+    files.incoming_video.write_bytes(footage(workshop)[0])
+    files.incoming_video.with_suffix(".salvaged.mp4").write_bytes(b"half of it")
+    assert isinstance(salvage(ID, files), Captured)
+    assert left_in_incoming(files) == []
+
+
+def test_killed_between_the_new_name_and_the_old_one(workshop: Path, files: RecordingFiles) -> None:
+    files.incoming_video.write_bytes(footage(workshop)[1])
+    files.incoming_still.write_bytes(jpeg(3))
+    files.video.parent.mkdir(parents=True)
+    os.link(files.incoming_video, files.video)
+    os.link(files.incoming_still, files.still)
+    assert isinstance(salvage(ID, files), Captured)
+    assert left_in_incoming(files) == []
+    assert files.still.read_bytes() == jpeg(3)
+
+
+def test_killed_when_all_was_published(workshop: Path, files: RecordingFiles) -> None:
+    files.video.parent.mkdir(parents=True)
+    files.video.write_bytes(footage(workshop)[1])
+    result = salvage(ID, files)
+    assert isinstance(result, Captured)
+    assert result.frames == COUNT
+
+
+def test_another_file_in_the_final_place_is_never_overwritten(
+    workshop: Path, files: RecordingFiles
+) -> None:
+    files.video.parent.mkdir(parents=True)
+    torn, closed = footage(workshop)
+    files.video.write_bytes(closed)
+    files.incoming_video.write_bytes(torn)
+    with pytest.raises(StorageError, match="never overwritten"):
+        salvage(ID, files)
+    assert files.video.read_bytes() == closed
+    assert files.incoming_video.read_bytes() == torn
+
+
+def test_nothing_at_all(files: RecordingFiles) -> None:
+    result = salvage(ID, files)
+    assert isinstance(result, NothingLeft)
+    assert "no file was left" in result.problem
+
+
+@pytest.mark.parametrize("room", [True, False], ids=["room", "no room"])
+def test_a_cut_in_the_index_of_a_fragment_costs_only_that_fragment(
+    workshop: Path, tmp_path: Path, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg 8.1 refuses the whole file at some of these places."""
+
+    def full(source: Path, target: Path, end: int | None) -> None:
+        raise StorageError("The disk is full", "Test")
+
+    if not room:
+        monkeypatch.setattr(salvage_module, "remux", full)
+    torn, _ = footage(workshop)
+    made = tmp_path / "torn.mp4"
+    made.write_bytes(torn)
+    place = fragment_places(made)[2]
+    size = int.from_bytes(torn[place : place + 4], "big")
+    complete = facts_of(made, place)
+    assert complete is not None
+    for cut in range(place, place + size + 1, 4):
+        files = fresh(tmp_path)
+        files.incoming_video.write_bytes(torn[:cut])
+        result = salvage(ID, files)
+        assert isinstance(result, Captured)
+        assert result.frames == complete.frames
+        assert numbers_in(files.video) == list(range(result.frames))
+
+
+def test_zeros_where_the_last_seconds_should_be(workshop: Path, files: RecordingFiles) -> None:
+    torn, _ = footage(workshop)
+    files.incoming_video.write_bytes(torn)
+    places = fragment_places(files.incoming_video)
+    blank = bytearray(torn)
+    for place in places[-3:]:
+        blank[place + 8 : place + 120] = bytes(112)
+    files.incoming_video.write_bytes(blank)
+    result = salvage(ID, files)
+    assert isinstance(result, Captured)
+    assert numbers_in(files.video) == list(range(result.frames))
+    assert result.frames >= COUNT - 18
+
+
+def test_without_room_the_torn_file_is_published(
+    workshop: Path, files: RecordingFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path, end: int | None) -> None:
+        raise StorageError("The disk is full", "Test")
+
+    monkeypatch.setattr(salvage_module, "remux", full)
+    torn, _ = footage(workshop)
+    files.incoming_video.write_bytes(torn)
+    result = salvage(ID, files)
+    assert isinstance(result, Captured)
+    assert files.video.read_bytes() == torn
+    assert numbers_in(files.video) == list(range(result.frames))
+    assert left_in_incoming(files) == []
+
+
+def test_a_remux_that_loses_pictures_is_not_used(
+    workshop: Path, files: RecordingFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torn, _ = footage(workshop)
+
+    def half(source: Path, target: Path, end: int | None) -> None:
+        target.write_bytes(torn[: len(torn) // 2])
+
+    monkeypatch.setattr(salvage_module, "remux", half)
+    files.incoming_video.write_bytes(torn)
+    assert isinstance(salvage(ID, files), Captured)
+    assert files.video.read_bytes() == torn
+    assert left_in_incoming(files) == []
+
+
+def test_a_failing_remux_leaves_nothing_half_done(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"not a video")
+    with pytest.raises(StorageError):
+        remux(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    assert not (tmp_path / "b.mp4").exists()
+
+
+def test_a_folder_that_cannot_be_used_is_said_in_words(
+    workshop: Path, files: RecordingFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.incoming_video.write_bytes(footage(workshop)[0])
+
+    def refuses(self: Path, *_: object) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "replace", refuses)
+    with pytest.raises(StorageError, match="Permission denied"):
+        salvage(ID, files)
+
+
+def test_a_missing_footage_folder_is_said_and_the_file_is_kept(
+    workshop: Path, files: RecordingFiles
+) -> None:
+    files.incoming_video.write_bytes(footage(workshop)[0])
+    (files.video.parents[3]).rmdir()
+    with pytest.raises(StorageError):
+        salvage(ID, files)
+    facts = facts_of(files.incoming_video)
+    assert facts is not None
+    (files.video.parents[3]).mkdir()
+    assert isinstance(salvage(ID, files), Captured)
+
+
+def test_tags_of_a_foreign_file_are_not_trusted(tmp_path: Path, files: RecordingFiles) -> None:
+    file = FootageFile(files.incoming_video, {"monotonic_ns": "yesterday"}, 1.0)
+    pipeline = CopyPipeline(file, mjpeg_stream(), START, 0)
+    pipeline.write(mjpeg_packets([START])[0])
+    file.close()
+    result = salvage(ID, files)
+    assert isinstance(result, Captured)
+    assert result.first_ns == 0
