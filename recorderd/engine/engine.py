@@ -193,7 +193,11 @@ class Engine:
         if session is None:
             return
         remaining = tuple(proof for proof in self._proofs if proof.name not in self._demoted)
-        session.choice = mode.choose("auto", "auto", session.description, remaining)
+        try:
+            session.choice = mode.choose("auto", "auto", session.description, remaining)
+        except DeviceError as error:
+            log.error("no encoder is left", problem=str(error))
+            return  # The next part tries this one again; the station's patience has an end.
         log.warning("encoder demoted", encoder=encoder, reason=reason, now=session.choice.reason)
         self._announce(session)
 

@@ -68,7 +68,7 @@ def missing() -> ProblemError:
         404,
         "The video is not on this machine's disk",
         "It lies on another station's disk, or the file is missing. "
-        "Tell the technician: 'recorderd fsck' checks every file.",
+        "Tell the technician: the footage disk may be missing or damaged.",
     )
 
 

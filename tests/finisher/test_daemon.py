@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recorderd.core.signals import Signal
-from recorderd.finisher.thumbnail import thumbnail_path
+from recorderd.store.footage import thumbnail_path
 from tests.finisher.archive import facts_of
 from tests.station.clips import counters, write_clip
 from tests.station.daemon import Daemon

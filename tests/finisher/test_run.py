@@ -16,10 +16,9 @@ from recorderd.engine.encoders import VideoEncoder
 from recorderd.errors import CatalogueError, DeviceError
 from recorderd.finisher import run
 from recorderd.finisher.run import Finisher
-from recorderd.finisher.thumbnail import thumbnail_path
 from recorderd.settings import Settings, StationSettings
 from recorderd.store import footage
-from recorderd.store.footage import StorageHealth
+from recorderd.store.footage import StorageHealth, thumbnail_path
 from recorderd.store.identity import boot_id
 from tests.finisher.archive import Archive
 

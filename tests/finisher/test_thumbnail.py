@@ -8,7 +8,8 @@ import av
 import pytest
 
 from recorderd.errors import StorageError
-from recorderd.finisher.thumbnail import WIDTH, make_thumbnail, thumbnail_path
+from recorderd.finisher.thumbnail import WIDTH, make_thumbnail
+from recorderd.store.footage import thumbnail_path
 from tests.finisher.archive import write_mjpeg
 
 
