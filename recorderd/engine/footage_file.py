@@ -23,6 +23,7 @@ from av.stream import Stream
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, nanoseconds
 from recorderd.errors import StorageError
+from recorderd.store.footage import FOOTAGE_MODE
 
 TIME_BASE = Fraction(1, 90_000)
 """MPEG's own clock: holds 29.97, 30 and variable rates without rounding drift."""
@@ -76,7 +77,7 @@ class FootageFile:
         self.unsure_ns = nanoseconds(sync_seconds)
         """More of what was given to `mux` than may still be in memory."""
         with storage_errors(path):
-            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
+            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FOOTAGE_MODE)
             # Opens nothing yet: FFmpeg does that with the first packet.
             self.container: OutputContainer = av.open(
                 str(path),

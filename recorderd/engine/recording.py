@@ -34,7 +34,7 @@ from recorderd.engine.session import Session
 from recorderd.engine.stills import jpeg_of
 from recorderd.errors import DeviceError, StorageError
 from recorderd.settings import RecordingSettings
-from recorderd.store.footage import publish
+from recorderd.store.footage import FOOTAGE_MODE, publish
 
 _WAIT_SECONDS = 0.2
 _LATE_PICTURE_GRACE = nanoseconds(0.5)
@@ -312,7 +312,7 @@ class Recording:
 def write_new_file(path: Path, content: bytes) -> None:
     """Write and sync a file that must not exist yet. Raises StorageError."""
     with storage_errors(path):
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FOOTAGE_MODE)
         try:
             view = memoryview(content)
             while view:

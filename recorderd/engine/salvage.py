@@ -20,7 +20,7 @@ from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.engine.mp4_boxes import Beginning, fragment_places, is_closed, reopen
 from recorderd.errors import StorageError
-from recorderd.store.footage import RecordingFiles, publish
+from recorderd.store.footage import FOOTAGE_MODE, RecordingFiles, publish
 
 MOST_BAD_FRAGMENTS = 20
 """After a power cut some file systems hold zeros where the last seconds should be."""
@@ -126,6 +126,7 @@ def remux(source: Path, target: Path, end: int | None = None) -> None:
                         whole.mux_one(packet)
         with storage_errors(target):
             descriptor = os.open(target, os.O_RDONLY)
+            os.fchmod(descriptor, FOOTAGE_MODE)
             try:
                 os.fdatasync(descriptor)
             finally:

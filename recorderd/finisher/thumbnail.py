@@ -10,7 +10,7 @@ import av
 
 from recorderd.engine.stills import jpeg_of
 from recorderd.errors import StorageError
-from recorderd.store.footage import still_path, thumbnail_path
+from recorderd.store.footage import FOOTAGE_MODE, still_path, thumbnail_path
 
 WIDTH = 480
 
@@ -32,6 +32,7 @@ def make_thumbnail(video: Path) -> None:
     target = thumbnail_path(video)
     half_written = target.with_suffix(".tmp")
     half_written.write_bytes(jpeg_of(small, "mjpeg"))
+    half_written.chmod(FOOTAGE_MODE)
     os.replace(half_written, target)  # noqa: PTH105
 
 

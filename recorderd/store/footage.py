@@ -35,6 +35,10 @@ _NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 
 """What link(2) answers on file systems without hard links, such as exFAT."""
 
 
+FOOTAGE_MODE: Final = 0o640
+"""Videos and pictures: the service's group may read them, nobody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingFiles:
     """Where a recording's files lie while they are written, and for good; all absolute."""

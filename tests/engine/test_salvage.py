@@ -156,6 +156,7 @@ def test_times_tags_and_kind_survive(workshop: Path, files: RecordingFiles, code
     result = salvage(ID, files)
     assert isinstance(result, Captured)
     assert COUNT - 6 < result.frames <= COUNT
+    assert files.video.stat().st_mode & 0o777 == 0o640
     whole = files.video.with_name("whole.mp4")
     whole.write_bytes(closed)
     assert list(packets_of(files.video)) == list(packets_of(whole))[: result.frames]

@@ -26,6 +26,7 @@ def test_from_the_video_if_there_is_no_usable_still(tmp_path: Path, still: bytes
     if still is not None:
         video.with_suffix(".jpg").write_bytes(still)
     make_thumbnail(video)
+    assert thumbnail_path(video).stat().st_mode & 0o777 == 0o640
     assert _size(thumbnail_path(video)) == (WIDTH, WIDTH * 3 // 4)
 
 
