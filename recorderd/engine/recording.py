@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from recorderd.engine.session import Session
 from recorderd.engine.stills import jpeg_of
 from recorderd.errors import DeviceError, StorageError
 from recorderd.settings import RecordingSettings
-from recorderd.store.footage import FOOTAGE_MODE, publish
+from recorderd.store.footage import publish, write_synced
 
 _WAIT_SECONDS = 0.2
 _LATE_PICTURE_GRACE = nanoseconds(0.5)
@@ -312,14 +311,4 @@ class Recording:
 def write_new_file(path: Path, content: bytes) -> None:
     """Write and sync a file that must not exist yet. Raises StorageError."""
     with storage_errors(path):
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FOOTAGE_MODE)
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fdatasync(descriptor)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
+        write_synced(path, content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,19 +40,14 @@ def transcode(
     Raises DeviceError (no encoder works), StorageError.
     """
     path = settings.footage_folder / recording.path
-    before = facts_of(path)
-    if before is None:
-        raise StorageError(
-            f"{path.name} holds no readable picture",
-            "Keep the file: what it holds cannot be read by this program",
-        )
-    if before.codec == "mjpeg":
+    facts = _readable(path)
+    if facts.codec == "mjpeg":
         half_done = settings.incoming_folder / f"{recording.id}.transcode.mp4"
         half_done.unlink(missing_ok=True)
         try:
             original = fingerprint(path, pause)
             if original is None or not _encode(
-                path, half_done, before, original, recording, settings, pause
+                path, half_done, facts, original, recording, settings, pause
             ):
                 return None
             with storage_errors(path):
@@ -61,18 +56,23 @@ def transcode(
                 sync_folder(half_done.parent)
         finally:
             half_done.unlink(missing_ok=True)
-    after = facts_of(path)
-    if after is None:
+        facts = _readable(path)
+    return Transcoded(
+        bytes=path.stat().st_size,
+        codec=facts.codec,
+        encoder=facts.tags.get("recorder_encoder", ""),
+        original_sha256=facts.tags.get("transcoded_from", ""),
+    )
+
+
+def _readable(path: Path) -> FileFacts:
+    facts = facts_of(path)
+    if facts is None:
         raise StorageError(
             f"{path.name} holds no readable picture",
             "Keep the file: what it holds cannot be read by this program",
         )
-    return Transcoded(
-        bytes=path.stat().st_size,
-        codec=after.codec,
-        encoder=after.tags.get("recorder_encoder", ""),
-        original_sha256=after.tags.get("transcoded_from", ""),
-    )
+    return facts
 
 
 def _encode(
@@ -92,7 +92,8 @@ def _encode(
         request = EncodeRequest.for_stream(description, settings.recording)
         tags = {**before.tags, "recorder_encoder": proof.name, "transcoded_from": original}
         file = FootageFile(target, tags, settings.recording.sync_seconds)
-        with closing(_Abandon(file)):
+        with ExitStack() as cleanup:
+            cleanup.callback(file.abandon)
             encoder = VideoEncoder(
                 file.container, kind_named(proof.name).only(proof.variant), request
             )
@@ -113,16 +114,6 @@ def _encode(
     return True
 
 
-class _Abandon:
-    """Lets go of the half-written file however the work ends."""
-
-    def __init__(self, file: FootageFile) -> None:
-        self._file = file
-
-    def close(self) -> None:
-        self._file.abandon()
-
-
 def _nobody_looks(_packet: Packet, _frame: av.VideoFrame) -> None:
     """Labels were read while recording."""
 
@@ -134,7 +125,9 @@ def _description(stream: VideoStream) -> StreamDescription:
         codec=context.codec.canonical_name,
         width=context.width,
         height=context.height,
-        rate=stream.average_rate or Fraction(30),
+        # A whole number: a jittering camera gives each file a rate of its own, and each new
+        # one would be probed anew.
+        rate=Fraction(max(1, round(stream.average_rate or 30))),
         pixel_format=pixel_format,
         full_range="j" in pixel_format or context.color_range == _FULL_RANGE,
     )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from peewee import Database, IntegrityError, fn
 
+from recorderd.config import without_password
 from recorderd.core.model import (
     Nanoseconds,
     Order,
@@ -21,7 +22,6 @@ from recorderd.errors import CatalogueError, InvariantViolationError
 from recorderd.store.database import (
     CatalogueUnavailableError,
     open_for_writing,
-    shown,
     transaction,
     translated,
 )
@@ -159,8 +159,8 @@ class Catalogue:
                 ).execute()
             except IntegrityError as error:
                 raise CatalogueUnavailableError(
-                    f"Another station began take {take} of the same order in {shown(self._url)} "
-                    "at the same moment",
+                    f"Another station began take {take} of the same order in "
+                    f"{without_password(self._url)} at the same moment",
                     "Nothing need be done: it is tried again",
                 ) from error
             return take

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from peewee import (
 )
 from playhouse import db_url
 
+from recorderd.config import without_password
 from recorderd.errors import CatalogueError, InvariantViolationError, StorageError
 from recorderd.store.footage import make_state_folder, sync_folder
 
@@ -45,11 +45,6 @@ class CatalogueUnavailableError(CatalogueError):
 def sqlite_path(url: str) -> Path | None:
     """The file a sqlite:/// URL names; None for a database server."""
     return Path(url.removeprefix(_SQLITE_SCHEME)).absolute() if _is_sqlite(url) else None
-
-
-def shown(url: str) -> str:
-    """A database URL for people: without the password."""
-    return re.sub(r"://[^/@]*@", "://***@", url)
 
 
 def open_for_writing(url: str, busy_seconds: float) -> Database:
@@ -150,7 +145,7 @@ def translated(url: str) -> Iterator[None]:
         raise CatalogueUnavailableError(error.problem, error.remedy) from error
     except OSError as error:
         raise CatalogueUnavailableError(
-            f"The catalogue {shown(url)} cannot be opened: {error.strerror or error}",
+            f"The catalogue {without_password(url)} cannot be opened: {error.strerror or error}",
             "Check that its folder exists and belongs to the user the service runs as",
         ) from error
 
@@ -161,7 +156,7 @@ def _is_sqlite(url: str) -> bool:
     if url.startswith(("postgresql://", "postgres://")):
         return False
     raise CatalogueError(
-        f"{shown(url)} names no database",
+        f"{without_password(url)} names no database",
         "Set storage.database_url to sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME",
     )
 
@@ -181,7 +176,8 @@ def _create_file(path: Path) -> None:
 def _postgresql(url: str, **options: str) -> Database:
     if importlib.util.find_spec("psycopg") is None:
         raise CatalogueError(
-            f"The catalogue {shown(url)} needs the PostgreSQL driver, which is not installed",
+            f"The catalogue {without_password(url)} needs the PostgreSQL driver, "
+            "which is not installed",
             "Install it with: pip install 'recorderd[postgresql]'",
         )
     given: dict[str, Any] = {
@@ -196,7 +192,7 @@ def _postgresql(url: str, **options: str) -> Database:
             )
         except ValueError as error:
             raise CatalogueError(
-                f"{shown(url)} is no valid database URL",
+                f"{without_password(url)} is no valid database URL",
                 "Write it as postgresql://USER:PASSWORD@HOST:PORT/NAME",
             ) from error
         database.connect()
@@ -255,17 +251,18 @@ def _sqlite_error(error: sqlite3.Error, url: str) -> Exception:
 
 def _server_error(error: PeeweeException, url: str) -> Exception:
     text = str(error).partition("\n")[0]
+    shown = without_password(url)
     if isinstance(error, ImproperlyConfigured):
-        return CatalogueError(f"The catalogue {shown(url)} cannot be opened: {text}", "Check it")
+        return CatalogueError(f"The catalogue {shown} cannot be opened: {text}", "Check it")
     if isinstance(error, ProgrammingError | DataError | IntegrityError | NotSupportedError):
-        return InvariantViolationError(f"The catalogue {shown(url)} refused a statement: {text}")
+        return InvariantViolationError(f"The catalogue {shown} refused a statement: {text}")
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     if state == _POSTGRESQL_DISK_FULL:
         return CatalogueUnavailableError(
-            f"The disk of the database server {shown(url)} is full",
+            f"The disk of the database server {shown} is full",
             "Delete what is not needed from it",
         )
     return CatalogueUnavailableError(
-        f"The catalogue {shown(url)} does not answer: {text}",
+        f"The catalogue {shown} does not answer: {text}",
         "Check the network and that the database server runs",
     )

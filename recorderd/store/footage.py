@@ -227,7 +227,7 @@ def _adopt_or_create_marker(footage: Path) -> str:
                 ) from None
         created = str(uuid.uuid4())
         draft = footage / f"{MARKER_NAME}.new"
-        _write_synced(draft, created.encode("ascii") + b"\n")
+        write_synced(draft, created.encode("ascii") + b"\n", replace=True)
         draft.rename(marker)
         _sync_folder(footage)
         return created
@@ -237,7 +237,7 @@ def _try_out(incoming: Path, footage: Path) -> None:
     """Do with a small file what every recording will need."""
     probe = footage / _PROBE_NAME
     with _translated(incoming):
-        _write_synced(incoming / _PROBE_NAME, b"x" * 4096)
+        write_synced(incoming / _PROBE_NAME, b"x" * 4096, replace=True)
         _sync_folder(incoming)
     with _translated(footage):
         (incoming / _PROBE_NAME).rename(probe)
@@ -245,10 +245,18 @@ def _try_out(incoming: Path, footage: Path) -> None:
         probe.unlink()
 
 
-def _write_synced(path: Path, contents: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+def write_synced(path: Path, contents: bytes, *, replace: bool = False) -> None:
+    """Write a whole small file and force it onto the disk, or leave nothing. Raises OSError.
+
+    A file that is there is an error, unless it may be replaced.
+    """
+    if_there = os.O_TRUNC if replace else os.O_EXCL
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | if_there
+    descriptor = os.open(path, flags, FOOTAGE_MODE)
     try:
-        os.write(descriptor, contents)
+        rest = memoryview(contents)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     except OSError:
         with suppress(OSError):

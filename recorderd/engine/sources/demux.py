@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from recorderd.config import without_password
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
 from recorderd.engine.sources.stream_clock import StreamClock
@@ -122,11 +122,6 @@ def interrupted(name: str) -> DeviceError:
         f"Waiting for {without_password(name)} was given up",
         "Nothing needs to be done: the camera is opened again by itself",
     )
-
-
-def without_password(text: str) -> str:
-    """The same text with the name and password of an address hidden."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def first_video(container: InputContainer, name: str) -> VideoStream:

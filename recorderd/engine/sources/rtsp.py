@@ -11,6 +11,7 @@ from fractions import Fraction
 import av
 import av.error
 
+from recorderd.config import without_password
 from recorderd.core.model import Nanoseconds, nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
 from recorderd.engine.sources import demux
@@ -60,7 +61,7 @@ class RtspSource:
             # FFmpeg calls it invalid data when the answer does not come in time.
             if self._clock() - began >= nanoseconds(self._open_seconds):
                 raise demux.device_error_for(
-                    errno.ETIMEDOUT, demux.without_password(self._url)
+                    errno.ETIMEDOUT, without_password(self._url)
                 ) from error
             raise demux.device_error(error, self._url) from error
         self._reader = demux.VideoReader(container, self._url)
@@ -78,12 +79,12 @@ class RtspSource:
                 packet = reader.next()
             except EOFError as error:
                 raise DeviceError(
-                    f"{demux.without_password(self._url)} has ended its stream",
+                    f"{without_password(self._url)} has ended its stream",
                     "Check the camera: it may be restarting, or allow only one viewer",
                 ) from error
             except av.error.ExitError as error:
                 raise DeviceError(
-                    f"{demux.without_password(self._url)} sends no pictures any more",
+                    f"{without_password(self._url)} sends no pictures any more",
                     "Check the camera's power and the network cable",
                 ) from error
             except av.error.FFmpegError as error:

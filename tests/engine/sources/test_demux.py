@@ -6,7 +6,8 @@ from typing import cast
 import av.error
 import pytest
 
-from recorderd.engine.sources.demux import device_error, opened, source_packet, without_password
+from recorderd.config import without_password
+from recorderd.engine.sources.demux import device_error, opened, source_packet
 from recorderd.engine.sources.stream_clock import ArrivalClock
 from recorderd.errors import InvariantViolationError
 
