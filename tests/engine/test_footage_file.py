@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorderd.engine.footage_file import TIME_BASE, FootageFile, is_disk_full, ticks
+from recorderd.engine.mp4_boxes import is_closed
 from recorderd.errors import StorageError
 from tests.engine.pictures import HEIGHT, WIDTH, jpeg, packets_of
 
@@ -275,6 +276,18 @@ def test_the_disk_is_synced_while_pictures_are_written(
     film.write(0)
     assert synced.wait(10)
     film.file.close()
+
+
+def test_what_closing_writes_is_on_the_disk_before_it_counts_as_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    closed_when_synced: list[bool] = []
+    monkeypatch.setattr(os, "fdatasync", lambda _: closed_when_synced.append(is_closed(path)))
+    film = Film(path, sync=60.0)
+    film.write(0, 33_000_000)
+    film.file.close()
+    assert closed_when_synced[-1:] == [True]
 
 
 def test_letting_go_closes_everything_and_may_be_repeated(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from recorderd.engine import probe, verify
 from recorderd.engine.encoders import VideoEncoder
+from recorderd.engine.mp4_boxes import is_closed
 from recorderd.engine.probe import EncoderProof
 from recorderd.errors import DeviceError, StorageError
 from recorderd.finisher.transcode import transcode
@@ -48,6 +50,25 @@ def test_killed_between_the_new_file_and_its_row(archive: Archive) -> None:
     file = archive.path(recording_id).read_bytes()
     assert transcode(finished, archive.settings, _go_on) == first
     assert archive.path(recording_id).read_bytes() == file
+
+
+def test_the_original_is_there_until_the_whole_new_file_takes_its_name(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    original = path.read_bytes()
+    really_replace = os.replace
+    seen: list[tuple[bytes, bool]] = []
+
+    def replace(new: Path, old: Path) -> None:
+        seen.append((old.read_bytes(), is_closed(new)))
+        really_replace(new, old)
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert transcode(archive.finished(recording_id), archive.settings, _go_on) is not None
+    assert (original, True) in seen
+    assert path.read_bytes() != original
 
 
 def test_killed_in_the_middle(archive: Archive) -> None:
