@@ -23,6 +23,7 @@ EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 
 Command: TypeAlias = Callable[[argparse.Namespace, LoadedSettings], int]
+Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,12 +119,30 @@ def _find(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_find(loaded.settings, options.text, options.json)
 
 
-def _bench(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+def _bench_scanner(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd import logs
-    from recorderd.engine import scanner_bench
+    from recorderd.bench import scanner
 
     logs.set_up(loaded.settings.log, "bench")
-    return scanner_bench.run(options.scanner, loaded.settings.labels, options.json)
+    return scanner.run(options.target, loaded.settings.labels, options.json)
+
+
+def _bench_search(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
+    from recorderd.bench import search
+
+    return search.run(options.rows, options.json)
+
+
+def _bench_downloads(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
+    from recorderd.bench import downloads
+
+    return downloads.run(options.json)
+
+
+def _bench_beside(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
+    from recorderd.bench import beside
+
+    return beside.run(options.json)
 
 
 def _text(argument: str) -> str:
@@ -133,6 +152,16 @@ def _text(argument: str) -> str:
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError("this is not UTF-8 text") from None
     return argument
+
+
+def _positive(argument: str) -> int:
+    try:
+        number = int(argument)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on is expected")
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,8 +176,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"recorderd {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(name: str, command: Command, summary: str, example: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
+    def add(
+        name: str,
+        command: Command,
+        summary: str,
+        example: str,
+        among: Subcommands = commands,
+    ) -> argparse.ArgumentParser:
+        added = among.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
@@ -230,18 +265,57 @@ def _parser() -> argparse.ArgumentParser:
     )
     find.add_argument("text", type=_text, metavar="TEXT", help="an order id, or part of one")
     add_json(find)
-    bench = add(
+    bench = commands.add_parser(
         "bench",
-        _bench,
+        help="measure how well and how fast it works",
+        description="Measure how well and how fast it works, beside what else does the same.",
+        epilog="example:\n  recorderd bench scanner photos-of-labels/\n"
+        "Help for one benchmark: recorderd bench NAME --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    benchmarks = bench.add_subparsers(title="benchmarks", metavar="NAME", required=True)
+    scanner = add(
+        "scanner",
+        _bench_scanner,
         "measure how well and how fast labels are read",
-        "recorderd bench --scanner photos-of-labels/",
+        "recorderd bench scanner photos-of-labels/",
+        among=benchmarks,
     )
-    bench.add_argument(
-        "--scanner",
-        type=Path,
-        required=True,
-        metavar="TARGET",
-        help="a folder of pictures, a picture or a video",
+    scanner.add_argument(
+        "target", type=Path, metavar="TARGET", help="a folder of pictures, a picture or a video"
     )
-    add_json(bench)
+    add_json(scanner)
+    search = add(
+        "search",
+        _bench_search,
+        "measure how fast an order is found among many",
+        "recorderd bench search --rows 1000000",
+        among=benchmarks,
+    )
+    search.add_argument(
+        "--rows",
+        type=_positive,
+        default=1_000_000,
+        metavar="N",
+        help="recordings in the catalogue (default: 1000000)",
+    )
+    add_json(search)
+    add_json(
+        add(
+            "downloads",
+            _bench_downloads,
+            "measure how fast videos are sent, beside nginx",
+            "recorderd bench downloads --json",
+            among=benchmarks,
+        )
+    )
+    add_json(
+        add(
+            "beside",
+            _bench_beside,
+            "measure what downloads do to the recording beside them",
+            "recorderd bench beside --json",
+            among=benchmarks,
+        )
+    )
     return parser

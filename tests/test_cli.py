@@ -17,6 +17,7 @@ from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
 
 COMMANDS = ("run", "finish", "check-config", "doctor", "status", "find", "bench")
+BENCHMARKS = ("scanner", "search", "downloads", "beside")
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +78,22 @@ class TestHelp:
         assert [command for command in COMMANDS if f"\n    {command}" in text] == list(COMMANDS)
         assert "78 bad configuration" in text
 
-    @pytest.mark.parametrize("command", COMMANDS)
+    def test_lists_the_benchmarks(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert exit_code("bench", "--help") == 0
+        text = capsys.readouterr().out
+        assert [name for name in BENCHMARKS if f"\n    {name}" in text] == list(BENCHMARKS)
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            *(command for command in COMMANDS if command != "bench"),
+            *(f"bench {name}" for name in BENCHMARKS),
+        ],
+    )
     def test_of_a_command_has_an_example(
         self, command: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert exit_code(command, "--help") == 0
+        assert exit_code(*command.split(), "--help") == 0
         text = capsys.readouterr().out
         assert "example:\n" in text
         assert f"recorderd {command}" in text.partition("example:")[2]
@@ -101,6 +113,11 @@ class TestHelp:
             ["find", "a", "b"],
             ["doctor"],
             ["bench"],
+            ["bench", "--scanner", "photos"],
+            ["bench", "scanner"],
+            ["bench", "search", "--rows", "0"],
+            ["bench", "search", "--rows", "many"],
+            ["bench", "downloads", "twice"],
             ["status", "--config"],
             ["find", "\udcff"],
         ],
@@ -202,10 +219,23 @@ class TestCommands:
         assert main(["find", "--", "--json"]) == 0
         assert find.calls == [((Settings(), "--json", False), {})]
 
-    def test_bench(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        bench = put_in_place_of(monkeypatch, "recorderd.engine.scanner_bench", "run")
-        assert main(["bench", "--scanner", "photos"]) == 0
-        assert bench.calls == [((Path("photos"), Settings().labels, False), {})]
+    def test_bench_scanner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scanner = put_in_place_of(monkeypatch, "recorderd.bench.scanner", "run")
+        assert main(["bench", "scanner", "photos"]) == 0
+        assert scanner.calls == [((Path("photos"), Settings().labels, False), {})]
+
+    def test_bench_search(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        search = put_in_place_of(monkeypatch, "recorderd.bench.search", "run")
+        assert main(["bench", "search"]) == 0
+        assert main(["bench", "search", "--rows", "5000", "--json"]) == 0
+        assert search.calls == [((1_000_000, False), {}), ((5000, True), {})]
+
+    @pytest.mark.parametrize("name", ["downloads", "beside"])
+    def test_bench_of_the_pages(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        benchmark = put_in_place_of(monkeypatch, f"recorderd.bench.{name}", "run")
+        benchmark.outcome = 1
+        assert main(["bench", name, "--json"]) == 1
+        assert benchmark.calls == [((True,), {})]
 
 
 class TestFailures:

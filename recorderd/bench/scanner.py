@@ -1,4 +1,4 @@
-"""`recorderd bench --scanner`: how well and how fast labels are read, on your own pictures.
+"""`recorderd bench scanner`: how well and how fast labels are read, on your own pictures.
 
 Each method runs in a scanner process of its own, since a picture can kill the reader.
 """

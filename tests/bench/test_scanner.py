@@ -9,7 +9,7 @@ import av
 import cv2
 import pytest
 
-from recorderd.engine import scanner_bench
+from recorderd.bench import scanner
 from recorderd.engine.locator import Luma
 from recorderd.settings import LabelSettings
 from tests.engine.label_images import bench, place, qr, qr_with_eci
@@ -18,7 +18,7 @@ LABEL = place(bench(640, 480), qr("ORD-1", 5), (0.5, 0.5))
 
 
 def _figures(capsys: pytest.CaptureFixture[str], target: Path) -> dict[str, dict[str, Any]]:
-    assert scanner_bench.run(target, LabelSettings(), json=True) == 0
+    assert scanner.run(target, LabelSettings(), json=True) == 0
     return {entry["method"]: entry for entry in json.loads(capsys.readouterr().out)}
 
 
@@ -90,7 +90,7 @@ def test_a_video_is_scanned_at_the_stations_pace(
 
 def test_the_table_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _folder(tmp_path, {"a.png": LABEL}, "file,text\na.png,ORD-1\n")
-    assert scanner_bench.run(tmp_path, LabelSettings(), json=False) == 0
+    assert scanner.run(tmp_path, LabelSettings(), json=False) == 0
     printed = capsys.readouterr().out
     assert "100.0 %" in printed
     assert "zxing-cpp" in printed
@@ -99,7 +99,7 @@ def test_the_table_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_nothing_to_measure_is_said_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert scanner_bench.run(tmp_path, LabelSettings(), json=False) == 1
+    assert scanner.run(tmp_path, LabelSettings(), json=False) == 1
     assert "No pictures" in capsys.readouterr().err
-    assert scanner_bench.run(tmp_path / "missing.mp4", LabelSettings(), json=False) == 1
+    assert scanner.run(tmp_path / "missing.mp4", LabelSettings(), json=False) == 1
     assert "cannot be read" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""How well and how fast recorderd does its work, measured beside what else does it."""
