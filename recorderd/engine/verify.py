@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
-from recorderd.engine.mp4_boxes import is_closed
+from recorderd.mp4.boxes import is_closed
 
 
 def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorderd.engine.footage_file import TIME_BASE, FootageFile, is_disk_full, ticks
-from recorderd.engine.mp4_boxes import is_closed
+from recorderd.mp4.boxes import is_closed
 from recorderd.errors import StorageError
 from tests.engine.pictures import HEIGHT, WIDTH, jpeg, packets_of
 

@@ -16,7 +16,7 @@ from recorderd.engine import salvage as salvage_module
 from recorderd.engine import verify
 from recorderd.engine.footage_file import FootageFile
 from recorderd.engine.messages import Captured, NothingLeft
-from recorderd.engine.mp4_boxes import fragment_places, is_closed, reopen
+from recorderd.mp4.boxes import fragment_places, is_closed, reopen
 from recorderd.engine.pipelines import CopyPipeline
 from recorderd.engine.salvage import facts_of, remux, salvage
 from recorderd.errors import StorageError

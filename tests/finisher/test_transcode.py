@@ -11,7 +11,7 @@ import pytest
 
 from recorderd.engine import probe, verify
 from recorderd.engine.encoders import VideoEncoder
-from recorderd.engine.mp4_boxes import is_closed
+from recorderd.mp4.boxes import is_closed
 from recorderd.engine.probe import EncoderProof
 from recorderd.errors import DeviceError, StorageError
 from recorderd.finisher.transcode import transcode

@@ -1,0 +1,1 @@
+"""The MP4 files that recorderd writes, looked into without any library of video."""
