@@ -255,9 +255,12 @@ class Engine:
                 damaged=self._capture.counters.damaged,
                 scans=self._feed.scans,
                 scanner_deaths=self._feed.deaths,
-                scan_milliseconds=self._feed.milliseconds,
+                scan_seconds=self._feed.seconds,
                 buffer_bytes=session.buffer.bytes if session else 0,
                 recordings=tuple(r.progress for r in self._recordings.values()),
+                buffer_pictures=session.buffer.pictures if session else 0,
+                reports_waiting=self._outbox.waiting,
+                scan_latency=self._feed.latency,
             )
         )
 

@@ -19,6 +19,7 @@ from recorderd.core.events import (
     SourceEnded,
 )
 from recorderd.core.model import Nanoseconds, RecordingId
+from recorderd.engine.histogram import NO_SCANS, Histogram
 from recorderd.settings import Settings
 from recorderd.store.footage import RecordingFiles
 
@@ -90,26 +91,38 @@ Command: TypeAlias = Hello | Start | Stop | Salvage | Verify | Inspect | Leave
 
 @dataclass(frozen=True, slots=True)
 class RecordingProgress:
-    """`written_ns` is the capture time of the newest picture that is in the file."""
+    """`written_ns` is the capture time of the newest picture that is in the file.
+
+    `waiting` pictures lie in the packet buffer and were not taken by the recording yet.
+    """
 
     recording_id: RecordingId
     frames: int
     dropped: int
     written_ns: Nanoseconds
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sent several times a second; its absence means that the engine hangs."""
+    """Sent several times a second; its absence means that the engine hangs.
+
+    All is counted since the engine's start. `scans` are tried ones; `scan_latency` has those
+    that gave an answer, from the capture of the picture on; `scan_seconds` is the time that
+    all of them took in the scanner. `reports_waiting` were not yet sent to the station.
+    """
 
     sent_ns: Nanoseconds
     pictures: int
     damaged: int
     scans: int
     scanner_deaths: int
-    scan_milliseconds: float
+    scan_seconds: float
     buffer_bytes: int
     recordings: tuple[RecordingProgress, ...]
+    buffer_pictures: int = 0
+    reports_waiting: int = 0
+    scan_latency: Histogram = NO_SCANS
 
 
 @dataclass(frozen=True, slots=True)

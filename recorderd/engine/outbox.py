@@ -29,6 +29,11 @@ class Outbox:
             return
         self._queue.put(report)
 
+    @property
+    def waiting(self) -> int:
+        """How many reports the station has not taken yet. Any thread."""
+        return self._queue.qsize()
+
     def close(self, timeout: float) -> None:
         """Send what is queued, then stop."""
         self._queue.put(None)

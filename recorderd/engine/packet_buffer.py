@@ -35,6 +35,11 @@ class PacketBuffer:
         """Memory held by the pictures."""
         return self._bytes
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures are held. Any thread."""
+        return len(self._packets)
+
     def append(self, packet: Packet) -> None:
         """Add the next picture; wakes whoever waits for it."""
         with self._changed:
@@ -129,6 +134,13 @@ class PacketBuffer:
         with self._changed:
             return self._ended and not self._holds_more_for(reader)
 
+    def _waiting_for(self, reader: PacketReader) -> int:
+        with self._changed:
+            if not self._holds_more_for(reader):
+                return 0
+            oldest, newest = self._packets[0].sequence, self._packets[-1].sequence
+            return newest + 1 - max(oldest, reader.position)
+
     def _forget(self, reader: PacketReader) -> None:
         with self._changed:
             self._readers.discard(reader)
@@ -139,7 +151,7 @@ class PacketBuffer:
 
 
 class PacketReader:
-    """One recording's place in the buffer. Used by one thread."""
+    """One recording's place in the buffer. Used by one thread, but for `waiting`."""
 
     def __init__(self, buffer: PacketBuffer, position: int, needed_ns: Nanoseconds) -> None:
         self._buffer = buffer
@@ -160,6 +172,11 @@ class PacketReader:
     def finished(self) -> bool:
         """The camera is gone and everything was read."""
         return self._buffer._is_finished(self)
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures have come that were not read yet. Any thread."""
+        return self._buffer._waiting_for(self)
 
     def let_go(self, before_ns: Nanoseconds) -> None:
         """What was captured before this moment will not be needed again."""

@@ -72,6 +72,7 @@ class Recording:
         self._lost_before = 0
         self._skipped = 0
         self._needs_keyframe = False
+        self._has_read_all = False
         self._reader = session.buffer.reader(command.from_ns)
         self._thread = threading.Thread(
             target=self._run, name=f"recording {command.recording_id[-12:]}"
@@ -101,6 +102,7 @@ class Recording:
             pipeline.frames if pipeline else 0,
             self._dropped,
             pipeline.written_ns if pipeline else self.command.from_ns,
+            0 if self._has_read_all else self._reader.waiting,
         )
 
     @property
@@ -233,6 +235,7 @@ class Recording:
                 pipeline.write(packet)
                 self._reader.let_go(pipeline.resume_ns - file.unsure_ns)
                 packet = self._next_packet()
+            self._has_read_all = True
             pipeline.finish()
         except DeviceError as error:
             self._encoder_failed(error, pipeline.resume_ns)
@@ -293,7 +296,7 @@ class Recording:
         """Report once, and keep the pictures that are not in the file for the next part."""
         if self._interrupted:
             return
-        self._interrupted = True
+        self._interrupted = self._has_read_all = True
         if self._stop_at_ns is None:
             self._session.hold(self._session.buffer.reader(resume_ns))
         self._report(RecordingInterrupted(self.command.recording_id, reason, problem, resume_ns))

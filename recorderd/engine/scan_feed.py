@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned
-from recorderd.core.model import Fault, Nanoseconds, nanoseconds
+from recorderd.core.model import NANOSECONDS_PER_SECOND, Fault, Nanoseconds, nanoseconds
+from recorderd.engine.histogram import NO_SCANS
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packet_buffer import PacketReader
 from recorderd.engine.packets import Packet
@@ -46,7 +47,11 @@ def luma_of(frame: av.VideoFrame) -> Luma:
 
 
 class ScanFeed:
-    """One thread that picks the newest picture, decodes it if nobody else has, and scans it."""
+    """One thread that picks the newest picture, decodes it if nobody else has, and scans it.
+
+    What it has counted may be read by any thread: `scans` tried, `deaths` of the scanner, the
+    `seconds` it took, and the `latency` from a picture's capture to the scanner's answer.
+    """
 
     def __init__(
         self,
@@ -58,7 +63,8 @@ class ScanFeed:
     ) -> None:
         self.scans = 0
         self.deaths = 0
-        self.milliseconds = 0.0
+        self.seconds = 0.0
+        self.latency = NO_SCANS
         self._scanner = scanner
         self._settings = settings
         self._report = report
@@ -140,7 +146,7 @@ class ScanFeed:
         started_ns = self._clock()
         result = self._scanner.scan(luma_of(frame))
         self.scans += 1
-        self.milliseconds = result.milliseconds
+        self.seconds += result.milliseconds / 1000
         if result.codes:
             self._codes_seen_ns = started_ns
             original = packet if session.description.codec == "mjpeg" else frame
@@ -155,6 +161,8 @@ class ScanFeed:
                 self._faulty = False
                 self._report(FaultCleared(Fault.SCANNER))
             self._deaths_in_a_row = 0
+            since_ns = self._clock() - packet.captured_ns
+            self.latency = self.latency.including(since_ns / NANOSECONDS_PER_SECOND)
             self._report(FrameScanned(packet.captured_ns, packet.sequence, result.codes))
             return
         self.deaths += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -33,7 +34,8 @@ from recorderd.core.events import (
     TimePassed,
 )
 from recorderd.core.machine import next_deadline, step
-from recorderd.core.model import Fault, Nanoseconds, RecordingId, nanoseconds
+from recorderd.core.model import Fault, Nanoseconds, RecordingId, StopReason, nanoseconds
+from recorderd.core.signals import Signal
 from recorderd.core.state import Phase, State
 from recorderd.engine.messages import (
     Captured,
@@ -68,6 +70,7 @@ Message: TypeAlias = Event | LinkReport | Callable[[], None]
 TICK_SECONDS = 0.25
 STATUS_SECONDS = 1.0
 MOST_WAITING = 1000
+MOST_JOBS_WAITING = 10_000
 MOST_NOTES_WAITING = 2000
 LEAVE_LIMIT = nanoseconds(60)
 """What closing may take after SIGTERM; systemd's own limit must be longer."""
@@ -103,6 +106,8 @@ class Station:
         self._stream: StreamOpened | None = None
         self._heartbeat: Heartbeat | None = None
         self._engine_restarts = 0
+        self._refusals = 0
+        self._stops: Counter[StopReason] = Counter()
         self._synchronisation = clock.synchronisation()
         self._seen_texts: dict[str, Nanoseconds] = {}
         self._published_ns: Nanoseconds = 0
@@ -119,6 +124,7 @@ class Station:
             lambda: Catalogue.open(settings.database_url, settings.station.name),
             self.post,
             self.crash,
+            capacity=MOST_JOBS_WAITING,
         )
         self._link = EngineLink(
             Hello(settings, time.monotonic_ns(), demoted={}),
@@ -210,6 +216,7 @@ class Station:
             case StartRecording():
                 self._recordings.start(action, self._synchronisation)
             case StopRecording(recording_id, at_ns, reason):
+                self._stops[reason] += 1
                 self._recordings.stop(recording_id, at_ns, reason)
             case FlagRecording(flagged):
                 self.submit(lambda catalogue: catalogue.flag(flagged))
@@ -221,6 +228,7 @@ class Station:
                 self._panel.show(signal)
                 self.note("signal", signal.value)
             case PlaySignal(signal):
+                self._refusals += signal is Signal.REFUSED
                 self._panel.play(signal)
                 self.note("signal", signal.value)
             case Note(event, detail, recording_id):
@@ -377,7 +385,13 @@ class Station:
                     {
                         "recordings": self._recordings.saved,
                         "failures": self._recordings.failed,
+                        "refusals": self._refusals,
                         "engine_restarts": self._engine_restarts,
+                    },
+                    self._stops,
+                    {
+                        "inbox": status.Queue(self._inbox.qsize(), MOST_WAITING),
+                        "catalogue": status.Queue(self._catalogue.waiting, MOST_JOBS_WAITING),
                     },
                 ),
             )

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from recorderd.config import without_password
-from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, StopReason
 from recorderd.core.state import State
 from recorderd.engine.messages import Heartbeat, StreamOpened
+from recorderd.engine.outbox import LARGEST_BACKLOG
 from recorderd.settings import Settings
 from recorderd.station.ledger import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many things wait to be done, and how many may."""
+
+    waiting: int
+    limit: int
 
 
 def document(
@@ -25,9 +36,15 @@ def document(
     stream: StreamOpened | None,
     heartbeat: Heartbeat | None,
     entries: list[Entry],
-    counters: dict[str, int],
+    counters: Mapping[str, int],
+    stops: Mapping[StopReason, int],
+    queues: Mapping[str, Queue],
 ) -> dict[str, Any]:
-    """Everything `status.json` says. `now` is the monotonic time of publication."""
+    """Everything `status.json` says. `now` is the monotonic time of publication.
+
+    `counters` and `stops` (why recordings ended) count since the station's start; what the
+    engine counts begins anew with each engine.
+    """
     active = state.recording
     progress = {p.recording_id: p for p in heartbeat.recordings} if heartbeat else {}
     return {
@@ -61,7 +78,10 @@ def document(
             if stream
             else None
         ),
-        "disk": {"free_bytes": state.free_bytes},
+        "disk": {
+            "free_bytes": state.free_bytes,
+            "minimum_bytes": round(settings.storage.minimum_free_gigabytes * 1e9),
+        },
         "recordings": [
             {
                 "id": entry.recording_id,
@@ -70,6 +90,7 @@ def document(
                 "stage": entry.stage.value,
                 "frames": found.frames if (found := progress.get(entry.recording_id)) else None,
                 "dropped": found.dropped if found else None,
+                "waiting": found.waiting if found else None,
             }
             for entry in entries
         ],
@@ -81,11 +102,40 @@ def document(
                     "damaged_pictures": heartbeat.damaged,
                     "scans": heartbeat.scans,
                     "scanner_deaths": heartbeat.scanner_deaths,
-                    "buffer_bytes": heartbeat.buffer_bytes,
                 }
                 if heartbeat
                 else {}
             ),
+        },
+        "stops": {reason.value: stops.get(reason, 0) for reason in StopReason},
+        "queues": {
+            name: asdict(queue) for name, queue in {**queues, **_engine_queues(heartbeat)}.items()
+        },
+        "buffer": (
+            {
+                "pictures": heartbeat.buffer_pictures,
+                "bytes": heartbeat.buffer_bytes,
+                "limit_bytes": settings.recording.buffer_megabytes * 1_000_000,
+            }
+            if heartbeat
+            else None
+        ),
+        "scanning": _scanning(heartbeat) if heartbeat else None,
+    }
+
+
+def _engine_queues(heartbeat: Heartbeat | None) -> dict[str, Queue]:
+    return {"reports": Queue(heartbeat.reports_waiting, LARGEST_BACKLOG)} if heartbeat else {}
+
+
+def _scanning(heartbeat: Heartbeat) -> dict[str, Any]:
+    latency = heartbeat.scan_latency
+    return {
+        "seconds": round(heartbeat.scan_seconds, 3),
+        "latency": {
+            "within": [list(pair) for pair in zip(latency.bounds, latency.within, strict=True)],
+            "count": latency.count,
+            "seconds": round(latency.seconds, 3),
         },
     }
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import Any
 
 from aiohttp import web
 
 from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
+from recorderd.status import NotRunning, read_status
+from recorderd.store.identity import boot_id
 from recorderd.store.search import search, stations
-from recorderd.web.archive import Archive
+from recorderd.web.archive import MOST_WAITING, Archive
 from recorderd.web.figures import Figures
 from recorderd.web.library import look_up
 from recorderd.web.live import look
-from recorderd.web.metrics import Traffic, exposition
+from recorderd.web.metrics import Traffic, Web, exposition
+from recorderd.web.problems import ProblemError
 from recorderd.web.questions import read_question, written
 from recorderd.web.schema import description, row_document
 from recorderd.web.templates import PREFIX
@@ -74,10 +79,17 @@ class Api:
     async def metrics(self, _request: web.Request) -> web.Response:
         try:
             totals = await self._figures.totals()
-        except CatalogueError:
+        except (CatalogueError, ProblemError):
             totals = None
-        live = await self._archive.ask(look, self._settings, None)
-        text = exposition(live.document, totals, self._traffic)
+        # Not by the archive's threads: how busy they are is asked for when they are too busy.
+        found = await asyncio.to_thread(
+            read_status, self._settings.status_file, time.monotonic_ns(), boot_id()
+        )
+        text = exposition(
+            None if isinstance(found, NotRunning) else found,
+            totals,
+            Web(self._traffic, self._archive.waiting, MOST_WAITING),
+        )
         return web.Response(
             body=text.encode(),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

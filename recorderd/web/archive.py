@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 from recorderd.web.problems import busy
 
 _THREADS: Final = 4
-_MOST_WAITING: Final = 64
+MOST_WAITING: Final = 64
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -23,9 +23,14 @@ class Archive:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="archive")
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many questions are being asked, or wait for a thread."""
+        return self._waiting
+
     async def ask(self, question: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         """The answer to a question. Raises what the question raises, ProblemError if busy."""
-        if self._waiting >= _MOST_WAITING:
+        if self._waiting >= MOST_WAITING:
             raise busy()
         self._waiting += 1
         try:

@@ -56,8 +56,10 @@ def test_nobody_waits_for_a_deaf_station_and_only_the_repeatable_is_left_out() -
     for number in range(50):
         outbox.put(lost(number))
     outbox.put(SourceEnded())
+    assert outbox.waiting == LARGEST_BACKLOG + 52
     station.listens.set()
     outbox.close(30)
+    assert outbox.waiting == 0
     kept = [report for report in station.sent if not isinstance(report, Heartbeat | FrameScanned)]
     assert kept == [*(lost(number) for number in range(50)), SourceEnded()]
     assert len(station.sent) <= LARGEST_BACKLOG + 55

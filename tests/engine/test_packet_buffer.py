@@ -80,6 +80,21 @@ def test_what_a_reader_has_not_let_go_of_is_kept_even_when_it_was_read() -> None
     assert rest(buffer.reader(0)) == [51]
 
 
+def test_what_waits_for_a_reader_is_what_it_can_still_read() -> None:
+    buffer = PacketBuffer(1000 * MS, 100)
+    early = buffer.reader(0)
+    assert (early.waiting, buffer.pictures) == (0, 0)
+    for sequence in range(5):
+        buffer.append(picture(sequence, sequence * 100))
+    assert (early.waiting, buffer.pictures) == (5, 5)
+    early.read(0)
+    assert early.waiting == 4
+    for sequence in range(5, 30):
+        buffer.append(picture(sequence, sequence * 100))
+    assert early.waiting == buffer.pictures == len(rest(early)) == 10
+    assert early.waiting == 0
+
+
 def test_a_reader_keeps_the_keyframe_that_its_oldest_picture_needs() -> None:
     buffer = filled(25, keep_ms=0, gop=10)
     buffer.reader(0).let_go(2400 * MS)

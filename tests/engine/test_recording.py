@@ -155,6 +155,18 @@ def test_a_recording_ends_with_the_last_picture_before_the_stop(tmp_path: Path, 
     assert (tags["order_id"], tags["recorder_mode"]) == ("7", mode.value)
     assert recording.progress.frames == 35
     assert recording.progress.written_ns == TIMES[39]
+    assert recording.progress.waiting == 0, "what came after the stop is not waited for"
+
+
+def test_it_is_known_how_many_pictures_wait_to_be_written(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.film(40)
+    recording = bench.record("one", TIMES[5])
+    assert recording.progress.waiting == 35
+    bench.film()
+    recording.stop(AFTER)
+    run(recording)
+    assert recording.progress.waiting == 0
 
 
 def test_pictures_are_waited_for_until_the_stop(tmp_path: Path) -> None:

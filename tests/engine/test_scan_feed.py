@@ -133,7 +133,23 @@ def test_an_empty_bench_is_scanned_at_the_rate_that_was_set() -> None:
     assert world.gaps == pytest.approx([0.2] * len(world.gaps), abs=0.002)
     assert len(world.scanned) == 15
     assert world.feed.scans == 15
-    assert world.feed.milliseconds == 1.0
+    assert world.feed.seconds == pytest.approx(0.015)
+
+
+def test_the_time_from_capture_to_answer_is_counted() -> None:
+    """Pictures that killed the scanner got no answer, however long that took."""
+    world = World(answer=lambda number: DEATH if number < 30 else NOTHING)
+    world.run()
+    waits = [
+        (moment + world.scan_ns - at_rate(90)[number]) / SECOND
+        for moment, number in world.scanned
+        if number >= 30
+    ]
+    latency = world.feed.latency
+    assert (latency.count, latency.count + world.feed.deaths) == (len(waits), world.feed.scans)
+    assert latency.seconds == pytest.approx(sum(waits))
+    assert latency.within == tuple(sum(wait <= bound for wait in waits) for bound in latency.bounds)
+    assert 0 < latency.within[0] <= latency.within[-1] == latency.count
 
 
 def test_always_the_newest_picture_is_scanned() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -215,6 +216,28 @@ def test_rows_of_before_the_clock_was_set_are_corrected_at_the_next_start(
     (row,) = bench.rows()
     assert row.clock == "corrected"
     assert abs(row.started_at.timestamp() - time.time()) < 60
+
+
+def test_what_it_refused_and_why_it_stopped_is_counted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(station_module, "STATUS_SECONDS", 0)
+    bench.press()
+    bench.panel.wait_for(Signal.REFUSED)
+    recording_id = _recorded(bench, "SO-1")
+    bench.captured(recording_id)
+    bench.asked(Verify)
+    bench.link.report(Verified(recording_id, None))
+    saved = bench.panel.wait_for(Signal.SAVED)
+    bench.panel.wait_for(Signal.READY, after=saved)
+    deadline = time.monotonic() + 10
+    while (published := json.loads(bench.settings.status_file.read_bytes()))["recordings"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert (published["counters"]["refusals"], published["counters"]["recordings"]) == (1, 1)
+    assert {reason: n for reason, n in published["stops"].items() if n} == {"pedal": 1}
+    assert published["queues"]["inbox"]["limit"] == station_module.MOST_WAITING
+    assert published["queues"]["catalogue"]["waiting"] < 10
 
 
 def test_bug_in_the_station_ends_it(bench: Bench) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from recorderd.core.model import Fault, Order, RecordingId, Symbology
+from recorderd.core.model import Fault, Order, RecordingId, StopReason, Symbology
 from recorderd.core.rules import Rules
 from recorderd.core.signals import Signal
 from recorderd.core.state import Active, State
+from recorderd.engine.histogram import Histogram
 from recorderd.engine.messages import Heartbeat, RecordingProgress, StreamOpened
+from recorderd.engine.outbox import LARGEST_BACKLOG
 from recorderd.settings import CameraSettings, Settings, StationSettings
 from recorderd.station import clock, status
 from recorderd.station.ledger import Entry
@@ -25,7 +27,19 @@ SETTINGS = Settings(
     camera=CameraSettings(source="rtsp://user:se/c@ret@10.0.0.9/live"),
 )
 STREAM = StreamOpened("h264", 3840, 2160, 30.0, "yuv420p", "copy", "", "it is H.264")
-HEARTBEAT = Heartbeat(1, 900, 2, 80, 1, 7.5, 5000, (RecordingProgress(ID, 90, 1, 2),))
+HEARTBEAT = Heartbeat(
+    sent_ns=1,
+    pictures=900,
+    damaged=2,
+    scans=80,
+    scanner_deaths=1,
+    scan_seconds=7.5,
+    buffer_bytes=5000,
+    recordings=(RecordingProgress(ID, 90, 1, 2, waiting=4),),
+    buffer_pictures=93,
+    reports_waiting=3,
+    scan_latency=Histogram.empty((0.1, 0.5)).including(0.2),
+)
 
 
 def test_everything_while_recording() -> None:
@@ -41,7 +55,16 @@ def test_everything_while_recording() -> None:
     files = files_for(SETTINGS, ID, "x", clock.wall_time(0))
     entry = Entry(ID, ORDER, 1, files, clock.wall_time(0), 0)
     found = status.document(
-        SETTINGS, state, 13 * SECOND, "boot", STREAM, HEARTBEAT, [entry], {"recordings": 3}
+        SETTINGS,
+        state,
+        13 * SECOND,
+        "boot",
+        STREAM,
+        HEARTBEAT,
+        [entry],
+        {"recordings": 3},
+        {StopReason.PEDAL: 2},
+        {"inbox": status.Queue(1, 1000)},
     )
     assert "ret@" not in json.dumps(found)
     assert found["camera"]["source"] == "rtsp://***@10.0.0.9/live"
@@ -59,14 +82,25 @@ def test_everything_while_recording() -> None:
             "stage": "writing",
             "frames": 90,
             "dropped": 1,
+            "waiting": 4,
         }
     ]
     assert found["counters"]["scanner_deaths"] == 1
     assert found["counters"]["recordings"] == 3
+    assert (found["stops"]["pedal"], found["stops"]["disk-full"]) == (2, 0)
+    assert found["queues"] == {
+        "inbox": {"waiting": 1, "limit": 1000},
+        "reports": {"waiting": 3, "limit": LARGEST_BACKLOG},
+    }
+    assert found["buffer"] == {"pictures": 93, "bytes": 5000, "limit_bytes": 256_000_000}
+    assert found["scanning"] == {
+        "seconds": 7.5,
+        "latency": {"within": [[0.1, 0], [0.5, 1]], "count": 1, "seconds": 0.2},
+    }
 
 
 def test_before_anything_is_known() -> None:
-    found = status.document(SETTINGS, State(rules=Rules()), 1, "boot", None, None, [], {})
+    found = status.document(SETTINGS, State(rules=Rules()), 1, "boot", None, None, [], {}, {}, {})
     assert (found["phase"], found["order"], found["camera"], found["mode"]) == (
         "ready",
         None,
@@ -74,6 +108,7 @@ def test_before_anything_is_known() -> None:
         None,
     )
     assert found["pending"] == ["camera", "disk-space", "engine", "storage"]
+    assert (found["buffer"], found["scanning"], found["queues"]) == (None, None, {})
 
 
 def test_any_label_text_survives_publication(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def publish(settings: Settings, **changes: object) -> None:
         "mode": {"mode": "encode", "encoder": "libx264", "reason": "it is quick enough"},
         "disk": {"free_bytes": 105_000_000_000},
         "recordings": [{"id": "x", "order": "SO-9", "part": 1, "stage": "recording"}],
-        "counters": {"pictures": 100, "scans": 7, "buffer_bytes": 5},
+        "counters": {"pictures": 100, "scans": 7},
     }  # fmt: skip
     settings.run_folder.mkdir(parents=True, exist_ok=True)
     settings.status_file.write_text(json.dumps(document | changes))
@@ -153,26 +153,6 @@ def test_a_broken_status_does_not_break_the_page(
     archive.settings.status_file.write_text(broken)
     assert server.get("/").status == 200
     assert server.get("/api/status").json["running"] is False
-
-
-def test_figures_are_in_the_format_of_prometheus(archive: Archive, server: Server) -> None:
-    archive.save("SO-1", dropped=3)
-    publish(archive.settings, faults={"disk-space": "low"})
-    text = server.get("/metrics").text
-    line = re.compile(r"(# (HELP|TYPE) recorderd_\w+ .+|recorderd_\w+(\{[^}]*\})? [0-9.e+-]+)")
-    assert [each for each in text.splitlines() if not line.fullmatch(each)] == []
-    for expected in (
-        "recorderd_station_up 1",
-        "recorderd_camera_up 1",
-        "recorderd_recording 1",
-        'recorderd_fault{fault="disk-space"} 1',
-        'recorderd_fault{fault="camera"} 0',
-        "recorderd_disk_free_bytes 105000000000",
-        "recorderd_station_pictures_total 100",
-        'recorderd_recordings{state="saved"} 1',
-        "recorderd_dropped_frames_total 3",
-    ):
-        assert f"\n{expected}\n" in "\n" + text
 
 
 def test_text_is_compressed_and_files_are_kept(archive: Archive, server: Server) -> None:
