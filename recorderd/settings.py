@@ -381,6 +381,13 @@ class WebSettings:
         maximum=365,
     )
     rows_per_page: int = option(25, "Recordings in a list before 'older'", minimum=5, maximum=200)
+    megabytes_per_second_while_recording: float = option(
+        100.0,
+        "All downloads together are not faster than this while an order is recorded, so that the "
+        "disk and the processor are the recorder's; 0 is no limit",
+        minimum=0,
+        maximum=100000,
+    )
     requests_per_second: float = option(
         50.0, "More from one address than this, on average, is refused", minimum=1, maximum=100000
     )

@@ -12,8 +12,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from recorderd.mp4.fragments import Track, damage_told, read_track
 
@@ -41,14 +40,13 @@ class Snapshot:
         return len(self.head) + self.end - self.begin
 
 
-def take_snapshot(path: Path, until: int | None = None) -> Snapshot:
+def take_snapshot(file: BinaryIO, until: int | None = None) -> Snapshot:
     """What the file holds by now, or held when it was `until` bytes long.
 
     The same `until` gives the same bytes, also after the file was closed and renamed. Any
     thread; may wait for the disk. Raises UnreadableError, OSError.
     """
-    with path.open("rb") as file:
-        track = read_track(file, until)
+    track = read_track(file, until)
     with damage_told():
         return _snapshot(track)
 

@@ -13,6 +13,7 @@ from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
 from recorderd.status import NotRunning, read_status
 from recorderd.store.identity import boot_id
+from recorderd.store.reader import RecordingRow
 from recorderd.store.search import search, stations
 from recorderd.web.archive import MOST_WAITING, Archive
 from recorderd.web.figures import Figures
@@ -21,7 +22,8 @@ from recorderd.web.live import look
 from recorderd.web.metrics import Traffic, Web, exposition
 from recorderd.web.problems import ProblemError
 from recorderd.web.questions import read_question, written
-from recorderd.web.schema import description, row_document
+from recorderd.web.schema import description, row_document, so_far_document
+from recorderd.web.so_far import SoFar
 from recorderd.web.templates import PREFIX
 
 
@@ -29,11 +31,17 @@ class Api:
     """Handlers that answer programs."""
 
     def __init__(
-        self, settings: Settings, archive: Archive, figures: Figures, traffic: Traffic
+        self,
+        settings: Settings,
+        archive: Archive,
+        figures: Figures,
+        so_far: SoFar,
+        traffic: Traffic,
     ) -> None:
         self._settings = settings
         self._archive = archive
         self._figures = figures
+        self._so_far = so_far
         self._traffic = traffic
 
     async def recordings(self, request: web.Request) -> web.Response:
@@ -54,14 +62,26 @@ class Api:
         prefix = request.config_dict[PREFIX]
         return _json(
             row_document(row, prefix)
-            | {"order_recordings": [row_document(sibling, prefix) for sibling in siblings]}
+            | {
+                "order_recordings": [row_document(sibling, prefix) for sibling in siblings],
+                "so_far": await self._recorded_so_far(row, prefix),
+            }
         )
+
+    async def _recorded_so_far(self, row: RecordingRow, prefix: str) -> dict[str, Any] | None:
+        if row.state != "recording":
+            return None
+        try:
+            return so_far_document(row, await self._so_far.look(row), prefix)
+        except ProblemError:
+            return None
 
     async def status(self, _request: web.Request) -> web.Response:
         typical = await self._figures.typical_bytes()
         live = await self._archive.ask(look, self._settings, typical)
         words = {
             "level": live.level,
+            "recording_id": live.recording_id,
             "headline": live.headline,
             "details": live.details,
             "faults_in_words": live.faults,

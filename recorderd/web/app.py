@@ -16,12 +16,17 @@ from recorderd.web.assets import Assets
 from recorderd.web.figures import Figures
 from recorderd.web.guard import Guard, guarded
 from recorderd.web.keys import Signer
+from recorderd.web.live import records_now
 from recorderd.web.media import Media
 from recorderd.web.metrics import Traffic
+from recorderd.web.pacing import Pace
 from recorderd.web.pages import Pages
 from recorderd.web.password import Door
-from recorderd.web.problems import problems_in_words
+from recorderd.web.prefix import Prefix
+from recorderd.web.problems import ProblemError, problems_in_words
+from recorderd.web.sending import Sender
 from recorderd.web.sharing import Sharing
+from recorderd.web.so_far import SoFar
 from recorderd.web.templates import ASSETS, PREFIX, TEMPLATES, environment
 
 LARGEST_BODY_BYTES: Final = 16_384
@@ -37,6 +42,8 @@ _ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Robots-Tag": "noindex",
+    # nginx would else write what a slow client has not yet taken to its own disk.
+    "X-Accel-Buffering": "no",
     "Server": "recorderd",
 }
 
@@ -44,17 +51,21 @@ _ALWAYS: Final = {
 def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     """Build the application; it opens nothing before the first request."""
     prefix = settings.web.path_prefix
+    places = Prefix(prefix)
     archive, assets, traffic = Archive(), Assets(), Traffic()
     figures = Figures(settings, archive)
-    pages = Pages(settings, archive, figures)
     signer = Signer(settings.state_folder / "web.key")
-    media = Media(settings, archive, signer)
+    so_far = SoFar(settings, archive)
+    sender = Sender(archive, _pace(settings, archive))
+    media = Media(settings, archive, sender, so_far, signer)
+    pages = Pages(settings, archive, figures, so_far)
     sharing = Sharing(settings, archive, media)
     door = Door(settings.web.password_hash, archive, signer)
-    api = Api(settings, archive, figures, traffic)
+    api = Api(settings, archive, figures, so_far, traffic)
 
     app = web.Application(
         middlewares=[
+            places.middleware(),
             _counted(traffic),
             _compressed,
             problems_in_words,
@@ -66,29 +77,28 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     app[PREFIX] = prefix
     app[ASSETS] = assets
     app[TEMPLATES] = environment(prefix, assets)
-    app.add_routes(
+    places.add_routes(
+        app,
         [
-            web.get(f"{prefix}/", pages.search),
-            web.get(f"{prefix}/recordings/{{id}}", pages.player),
-            web.get(f"{prefix}/recordings/{{id}}/video", media.video),
-            web.get(f"{prefix}/recordings/{{id}}/label.jpg", media.label),
-            web.get(f"{prefix}/recordings/{{id}}/thumb.jpg", media.thumbnail),
-            web.get(f"{prefix}/recordings/{{id}}/share", sharing.offer),
-            web.get(f"{prefix}/shared/{{token}}", sharing.page),
-            web.get(f"{prefix}/shared/{{token}}/video", sharing.video),
-            web.get(f"{prefix}/login", door.page),
-            web.post(f"{prefix}/login", door.enter),
-            web.get(f"{prefix}/api/recordings", api.recordings),
-            web.get(f"{prefix}/api/recordings/{{id}}", api.recording),
-            web.get(f"{prefix}/api/status", api.status),
-            web.get(f"{prefix}/openapi.json", api.openapi),
-            web.get(f"{prefix}/healthz", api.health),
-            web.get(f"{prefix}/metrics", api.metrics),
-            web.get(f"{prefix}/static/{{name}}", _asset),
-        ]
+            web.get("/", pages.search),
+            web.get("/recordings/{id}", pages.player),
+            web.get("/recordings/{id}/video", media.video),
+            web.get("/recordings/{id}/label.jpg", media.label),
+            web.get("/recordings/{id}/thumb.jpg", media.thumbnail),
+            web.get("/recordings/{id}/share", sharing.offer),
+            web.get("/shared/{token}", sharing.page),
+            web.get("/shared/{token}/video", sharing.video),
+            web.get("/login", door.page),
+            web.post("/login", door.enter),
+            web.get("/api/recordings", api.recordings),
+            web.get("/api/recordings/{id}", api.recording),
+            web.get("/api/status", api.status),
+            web.get("/openapi.json", api.openapi),
+            web.get("/healthz", api.health),
+            web.get("/metrics", api.metrics),
+            web.get("/static/{name}", _asset),
+        ],
     )
-    if prefix:
-        app.router.add_get(prefix, _to_the_start)
     app.on_response_prepare.append(_headers)
 
     async def threads(_app: web.Application) -> AsyncIterator[None]:
@@ -97,6 +107,17 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
 
     app.cleanup_ctx.append(threads)
     return app
+
+
+def _pace(settings: Settings, archive: Archive) -> Pace:
+    async def is_recording() -> bool:
+        try:
+            return await archive.ask(records_now, settings)
+        except ProblemError:
+            # Too much is asked to look at all.
+            return True
+
+    return Pace(settings.web.megabytes_per_second_while_recording * 1e6, is_recording)
 
 
 async def _asset(request: web.Request) -> web.Response:
@@ -112,10 +133,6 @@ async def _asset(request: web.Request) -> web.Response:
     if f'"{asset.version}"' in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)
     return web.Response(body=asset.content, headers=headers)
-
-
-async def _to_the_start(request: web.Request) -> web.Response:
-    raise web.HTTPPermanentRedirect(request.app[PREFIX] + "/")
 
 
 async def _headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -16,6 +16,8 @@ from recorderd.web.problems import ProblemError
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_NAME: Final = 80
+AGAIN_SECONDS: Final = 2
+"""When to ask again for what is being recorded."""
 _NOT_PLAYED: Final = frozenset({"mjpeg"})
 """Codecs that no browser plays."""
 
@@ -41,12 +43,7 @@ def video_file(settings: Settings, row: RecordingRow) -> Path:
     """Where the recording's video should lie. Raises ProblemError if it cannot lie anywhere."""
     match row.state:
         case "recording":
-            raise ProblemError(
-                409,
-                "This order is being packed right now",
-                "The video can be watched a moment after the recording has ended.",
-                {"Retry-After": "10"},
-            )
+            raise packed_right_now("The video can be kept a moment after the recording has ended.")
         case "deleting" | "deleted":
             raise ProblemError(
                 410, "This video was deleted", "Its time was over. What is known of it is kept."
@@ -55,11 +52,23 @@ def video_file(settings: Settings, row: RecordingRow) -> Path:
             raise ProblemError(
                 404, "Of this recording nothing was left", "The recording's page says why."
             )
+    return footage_path(settings, row)
+
+
+def footage_path(settings: Settings, row: RecordingRow) -> Path:
+    """Where the catalogue says that the video lies for good. Raises ProblemError."""
     path = settings.footage_folder / row.path
     if not path.resolve().is_relative_to(settings.footage_folder.resolve()):
         # The catalogue refuses such a path; somebody else has written there.
         raise missing()
     return path
+
+
+def packed_right_now(detail: str) -> ProblemError:
+    """The answer for what is there only when the recording has ended, or got further."""
+    return ProblemError(
+        409, "This order is being packed right now", detail, {"Retry-After": str(AGAIN_SECONDS)}
+    )
 
 
 def missing() -> ProblemError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from recorderd.settings import Settings
+from recorderd.station.ledger import Stage
 from recorderd.status import NotRunning, read_status
 from recorderd.store.identity import boot_id
 from recorderd.web.words import about
@@ -35,12 +36,16 @@ _PHASES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One look at the station. `document` is what the API shows of it."""
+    """One look at the station. `document` is what the API shows of it.
+
+    `recording_id` is the recording that runs just now.
+    """
 
     level: str
     headline: str
     details: tuple[str, ...]
     faults: tuple[str, ...]
+    recording_id: str | None
     document: Mapping[str, Any]
 
 
@@ -53,6 +58,7 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
             headline=f"{settings.station.name} is not running",
             details=("Videos can be watched all the same.",),
             faults=(),
+            recording_id=None,
             document={"running": False, "station": settings.station.name},
         )
     document: dict[str, Any] = {"running": True} | {key: status.get(key) for key in _SHOWN}
@@ -72,8 +78,26 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
         headline=f"{status.get('station')} {doing}{f' {order}' if order else ''}",
         details=tuple(filter(None, details)),
         faults=faults,
+        recording_id=_recording_id(status) if recording else None,
         document=document,
     )
+
+
+def _recording_id(status: Mapping[str, Any]) -> str | None:
+    """The newest file of this order; the one before it may still be written to its end."""
+    listed = status.get("recordings")
+    written = [
+        str(each.get("id"))
+        for each in map(_mapping, listed if isinstance(listed, list) else [])
+        if each.get("stage") == Stage.WRITING.value and each.get("order") == status.get("order")
+    ]
+    return written[-1] if written else None
+
+
+def records_now(settings: Settings) -> bool:
+    """Whether footage is being written. May wait for the disk; raises nothing."""
+    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    return not isinstance(status, NotRunning) and bool(status.get("recordings"))
 
 
 def _orders_left(

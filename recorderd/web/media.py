@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from recorderd.web.keys import Signer
 from recorderd.web.library import content_disposition, look_up, missing, video_file
 from recorderd.web.problems import ProblemError
 from recorderd.web.ranges import parts
-from recorderd.web.sending import send_file
+from recorderd.web.sending import Sender
+from recorderd.web.so_far import SoFar
 
 _SAME_VISIT_SECONDS: Final = 600.0
 """A player asks for a video many times while it is watched once."""
@@ -34,33 +36,72 @@ log = structlog.get_logger("web")
 class Media:
     """Handlers that send files of the footage folder."""
 
-    def __init__(self, settings: Settings, archive: Archive, signer: Signer) -> None:
+    def __init__(
+        self, settings: Settings, archive: Archive, sender: Sender, so_far: SoFar, signer: Signer
+    ) -> None:
         self.signer = signer
         self._settings = settings
         self._archive = archive
+        self._sender = sender
+        self._so_far = so_far
         self._visits: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     async def video(self, request: web.Request) -> web.StreamResponse:
-        """The video; `?download` makes it a file named after the order."""
-        return await self.send_video(request, request.match_info["id"])
+        """The video; `?download` makes it a file named after the order.
+
+        Of a recording that runs, what there is so far: whoever asks is led to `?until`, behind
+        which the video stays the same however often a part of it is asked for.
+        """
+        recording_id = request.match_info["id"]
+        row, _ = await self._archive.ask(look_up, self._settings, recording_id)
+        until = request.query.get("until")
+        if until is not None:
+            return await self._send_so_far(request, row, _place(until))
+        if row.state == "recording":
+            snapshot = await self._so_far.look(row)
+            so_far = request.rel_url.update_query(until=str(snapshot.end))
+            raise web.HTTPTemporaryRedirect(str(so_far))
+        return await self._send_video(request, row)
 
     async def send_video(
         self, request: web.Request, recording_id: str, how: str = ""
     ) -> web.StreamResponse:
-        """Send a recording's video; `how` it was reached is written down."""
+        """Send a finished recording's video; `how` it was reached is written down."""
         row, _ = await self._archive.ask(look_up, self._settings, recording_id)
+        return await self._send_video(request, row, how)
+
+    async def _send_video(
+        self, request: web.Request, row: RecordingRow, how: str = ""
+    ) -> web.StreamResponse:
         path = await self._archive.ask(video_file, self._settings, row)
+        headers = await self._video_headers(request, row, how)
+        try:
+            return await self._sender.send(request, path, headers)
+        except FileNotFoundError:
+            log.warning("a video is missing", recording_id=row.id, order_id=row.order_id)
+            raise missing() from None
+
+    async def _send_so_far(
+        self, request: web.Request, row: RecordingRow, until: int
+    ) -> web.StreamResponse:
+        if row.state != "recording":
+            # What was deleted meanwhile is not shown any more.
+            await self._archive.ask(video_file, self._settings, row)
+        opened = await self._so_far.open(row, until)
+        headers = await self._video_headers(request, row)
+        return await self._sender.send_opened(request, opened, headers)
+
+    async def _video_headers(
+        self, request: web.Request, row: RecordingRow, how: str = ""
+    ) -> dict[str, str]:
+        """The headers of a video; that it is watched or kept is written down."""
         headers = {"Content-Type": "video/mp4"}
         download = "download" in request.query
         if download:
             headers["Content-Disposition"] = content_disposition(row)
         if request.method == "GET" and _from_the_start(request):
             await self._write_down(request, "download" if download else "view", row, how)
-        try:
-            return await send_file(request, self._archive, path, headers)
-        except FileNotFoundError:
-            log.warning("a video is missing", recording_id=row.id, order_id=row.order_id)
-            raise missing() from None
+        return headers
 
     async def label(self, request: web.Request) -> web.StreamResponse:
         """The picture in which the label was read."""
@@ -77,7 +118,7 @@ class Media:
         video = await self._archive.ask(video_file, self._settings, row)
         headers = {"Content-Type": "image/jpeg", "Cache-Control": _KEEP_PICTURE}
         try:
-            return await send_file(request, self._archive, beside(video), headers)
+            return await self._sender.send(request, beside(video), headers)
         except FileNotFoundError:
             raise ProblemError(
                 404, "There is no such picture", "It is made soon after the recording, if at all."
@@ -98,6 +139,13 @@ class Media:
             await self._archive.ask(write_down, self._settings.visits_file, event, row.id, client)
         except OSError as error:
             log.warning("a visit could not be written down", problem=str(error))
+
+
+def _place(text: str) -> int:
+    """Read `until`. Raises ProblemError."""
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise ProblemError(400, "That cannot be shown", "'until' must be what the page gave.")
+    return int(text)
 
 
 def _from_the_start(request: web.Request) -> bool:

@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from recorderd.core.model import RecordingState
+from recorderd.mp4.snapshot import Snapshot
 from recorderd.settings import Settings
+from recorderd.store.footage import still_path
 from recorderd.store.reader import RecordingRow
 from recorderd.store.search import Page, Search, orders_exactly, search, stations
 from recorderd.web.archive import Archive
@@ -18,19 +20,24 @@ from recorderd.web.library import look_up, missing, plays_in_browsers, video_fil
 from recorderd.web.live import look
 from recorderd.web.problems import ProblemError
 from recorderd.web.questions import Question, read_question, written
+from recorderd.web.so_far import SoFar, plays_so_far
 from recorderd.web.templates import PREFIX, render
 
 FILTERS: Final = ("q", "from", "to", "station", "flagged", "state")
+_USUAL_FRAME_RATE: Final = 30.0
 _PLAYABLE: Final = ("captured", "saved", "recovered", "damaged")
 
 
 class Pages:
     """Handlers that make pages for people."""
 
-    def __init__(self, settings: Settings, archive: Archive, figures: Figures) -> None:
+    def __init__(
+        self, settings: Settings, archive: Archive, figures: Figures, so_far: SoFar
+    ) -> None:
         self._settings = settings
         self._archive = archive
         self._figures = figures
+        self._so_far = so_far
 
     async def search(self, request: web.Request) -> web.StreamResponse:
         """The search box and what was found; the newest recordings if nothing is asked.
@@ -76,13 +83,12 @@ class Pages:
         row, siblings = await self._archive.ask(look_up, self._settings, request.match_info["id"])
         trouble: ProblemError | None = None
         has_still = False
+        snapshot: Snapshot | None = None
         try:
-            path = await self._archive.ask(video_file, self._settings, row)
-            has_video, has_still = await self._archive.ask(
-                lambda: (path.is_file(), path.with_suffix(".jpg").is_file())
-            )
-            if not has_video:
-                trouble = missing()
+            if row.state == "recording":
+                snapshot = await self._so_far.look(row)
+            else:
+                has_still = await self._archive.ask(self._look_for_files, row)
         except ProblemError as problem:
             trouble = problem
         text = render(
@@ -92,12 +98,20 @@ class Pages:
             siblings=siblings,
             trouble=trouble,
             has_still=has_still,
+            so_far=snapshot,
             share_days=self._settings.web.share_days,
-            plays=plays_in_browsers(row),
+            plays=plays_in_browsers(row) if snapshot is None else plays_so_far(snapshot),
             start=_second(request.query.get("t", "")),
-            frame_rate=_frame_rate(row),
+            frame_rate=_frame_rate(row, snapshot),
         )
         return web.Response(text=text, content_type="text/html")
+
+    def _look_for_files(self, row: RecordingRow) -> bool:
+        """Whether there is a picture of the label. Raises ProblemError if there is no video."""
+        path = video_file(self._settings, row)
+        if not path.is_file():
+            raise missing()
+        return still_path(path).is_file()
 
     def _page(self, question: Question) -> Page:
         url, limit = self._settings.database_url, self._settings.web.rows_per_page
@@ -137,7 +151,8 @@ def _second(text: str) -> float | None:
     return round(second, 3) if 0 <= second < 1_000_000 else None
 
 
-def _frame_rate(row: RecordingRow) -> float:
-    if row.frames and row.duration_ms:
-        return round(row.frames * 1000 / row.duration_ms, 3)
-    return 30.0
+def _frame_rate(row: RecordingRow, snapshot: Snapshot | None) -> float:
+    frames, seconds = row.frames or 0, (row.duration_ms or 0) / 1000
+    if snapshot is not None:
+        frames, seconds = snapshot.frames, snapshot.seconds
+    return round(frames / seconds, 3) if frames and seconds else _USUAL_FRAME_RATE

@@ -62,13 +62,18 @@ def answer(request: web.Request, problem: ProblemError) -> web.Response:
             content_type="application/problem+json",
         )
     try:
-        page = render(request, "problem.html", problem=problem)
+        page = render(request, "problem.html", problem=problem, outside=_is_outside(request))
     except Exception:
         log.exception("the page of a problem cannot be made")
         page = f"<!doctype html><title>recorderd</title><p>{html.escape(problem.title)}"
     return web.Response(
         text=page, status=problem.status, headers=problem.headers, content_type="text/html"
     )
+
+
+def _is_outside(request: web.Request) -> bool:
+    """Whether somebody without access asks, to whom the search would be refused as well."""
+    return request.path.removeprefix(request.config_dict[PREFIX]).startswith("/shared/")
 
 
 @web.middleware

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from recorderd import __version__
 from recorderd.core.model import RecordingState
+from recorderd.mp4.snapshot import Snapshot
 from recorderd.store.reader import RecordingRow
 from recorderd.web.questions import LONGEST_TEXT, MOST_ROWS
+from recorderd.web.so_far import plays_so_far
 
 LINKS: Final = ("page", "video", "download", "label", "thumbnail")
 _TYPES: Final[dict[type, dict[str, Any]]] = {
@@ -41,6 +43,15 @@ def row_document(row: RecordingRow, prefix: str) -> dict[str, Any]:
     return document | {"links": dict(zip(LINKS, (*links, f"{base}/thumb.jpg"), strict=True))}
 
 
+def so_far_document(row: RecordingRow, snapshot: Snapshot, prefix: str) -> dict[str, Any]:
+    """What there is by now of a recording that runs, as the API shows it."""
+    return {
+        "seconds": round(snapshot.seconds, 3),
+        "plays": plays_so_far(snapshot),
+        "video": f"{prefix}/recordings/{row.id}/video?until={snapshot.end}",
+    }
+
+
 def description(prefix: str) -> dict[str, Any]:
     """The OpenAPI document."""
     recordings = {
@@ -56,9 +67,19 @@ def description(prefix: str) -> dict[str, Any]:
             _reference("Recording"),
             {
                 "type": "object",
-                "required": ["order_recordings"],
+                "required": ["order_recordings", "so_far"],
                 "properties": {
-                    "order_recordings": {"type": "array", "items": _reference("Recording")}
+                    "order_recordings": {"type": "array", "items": _reference("Recording")},
+                    "so_far": {
+                        "type": ["object", "null"],
+                        "description": "What there is by now, while it is being recorded",
+                        "required": ["seconds", "plays", "video"],
+                        "properties": {
+                            "seconds": {"type": "number"},
+                            "plays": {"type": "boolean"},
+                            "video": {"type": "string"},
+                        },
+                    },
                 },
             },
         ]
@@ -101,12 +122,21 @@ def description(prefix: str) -> dict[str, Any]:
             "/api/status": _get("What the station does now", _json({"type": "object"})),
             "/recordings/{id}/video": _get(
                 "The video; with ?download a file named after the order. Knows Range and If-Range",
-                {"200": _content("video/mp4"), "206": _content("video/mp4")},
+                {
+                    "200": _content("video/mp4"),
+                    "206": _content("video/mp4"),
+                    "307": {"description": "It is being recorded: this is what there is by now"},
+                },
                 parameters=[
                     _ID,
                     _query("download", "As a file to keep, whatever it says", {"type": "string"}),
+                    _query(
+                        "until",
+                        "While it is recorded: up to this place, as `so_far.video` gives it",
+                        {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+                    ),
                 ],
-                problems=("404", "409", "410", "416"),
+                problems=("400", "404", "409", "410", "416"),
             ),
             "/recordings/{id}/label.jpg": _get(
                 "The picture in which the label was read",

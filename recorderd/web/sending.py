@@ -9,12 +9,13 @@ import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Final
+from typing import BinaryIO, Final
 
 import structlog
 from aiohttp import web
 
 from recorderd.web.archive import Archive
+from recorderd.web.pacing import Pace
 from recorderd.web.ranges import Part, Validators, parts, precondition, range_counts
 
 _CHUNK_BYTES: Final = 4 << 20
@@ -25,42 +26,62 @@ log = structlog.get_logger("web")
 
 
 class OpenFile:
-    """A regular file, open for reading, and what tells this version of it from others."""
+    """A regular file, open for reading, and what tells this version of it from others.
+
+    What is sent is `head` and then the file from `begin` on, `size` bytes in all: for most
+    files no head, and the file as it is.
+    """
 
     def __init__(self, path: Path) -> None:
         """May wait for the disk. Raises OSError."""
+        self.head = b""
+        self.begin = 0
         # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        self.file: IO[bytes] = os.fdopen(descriptor, "rb", buffering=0)
+        self.file: BinaryIO = os.fdopen(descriptor, "rb", buffering=0)
         status = os.fstat(self.file.fileno())
         if not stat.S_ISREG(status.st_mode):
             self.file.close()
             raise FileNotFoundError(f"{path} is not a file")
+        self.inode = status.st_ino
         self.size = status.st_size
         self.validators = Validators.of(status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-async def send_file(
-    request: web.Request, archive: Archive, path: Path, headers: Mapping[str, str]
-) -> web.StreamResponse:
-    """Answer a request with a file as RFC 9110 has it. Raises FileNotFoundError.
+class Sender:
+    """Answers requests with files; used by the event loop only."""
 
-    `headers` are those of the file itself; Content-Type must be one of them.
-    """
-    try:
-        opened = await archive.ask(OpenFile, path)
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            log.warning("a file cannot be opened", path=str(path), problem=error.strerror)
-        raise FileNotFoundError(str(path)) from error
-    try:
-        return await _send(request, opened, headers)
-    finally:
-        opened.file.close()
+    def __init__(self, archive: Archive, pace: Pace) -> None:
+        self._archive = archive
+        self._pace = pace
+
+    async def send(
+        self, request: web.Request, path: Path, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Answer with a file as RFC 9110 has it. Raises FileNotFoundError.
+
+        `headers` are those of the file itself; Content-Type must be one of them.
+        """
+        try:
+            opened = await self._archive.ask(OpenFile, path)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                log.warning("a file cannot be opened", path=str(path), problem=error.strerror)
+            raise FileNotFoundError(str(path)) from error
+        return await self.send_opened(request, opened, headers)
+
+    async def send_opened(
+        self, request: web.Request, opened: OpenFile, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """The same with a file that is open already; it is closed afterwards."""
+        try:
+            return await _send(request, opened, headers, self._pace)
+        finally:
+            opened.file.close()
 
 
 async def _send(
-    request: web.Request, opened: OpenFile, headers: Mapping[str, str]
+    request: web.Request, opened: OpenFile, headers: Mapping[str, str], pace: Pace
 ) -> web.StreamResponse:
     validators = opened.validators
     always = {
@@ -85,25 +106,25 @@ async def _send(
         wanted = parts(asked.get("Range"), opened.size)
     if wanted is None:
         whole = [Part(0, opened.size - 1)] if opened.size else []
-        return await _stream(request, opened, 200, {**always, **headers}, whole)
+        return await _stream(request, opened, pace, 200, {**always, **headers}, whole)
     if not wanted:
         return web.Response(
             status=416, headers={**always, "Content-Range": f"bytes */{opened.size}"}
         )
     if len(wanted) == 1:
         content_range = _content_range(wanted[0], opened.size)
-        return await _stream(
-            request, opened, 206, {**always, **headers, "Content-Range": content_range}, wanted
-        )
+        with_range = {**always, **headers, "Content-Range": content_range}
+        return await _stream(request, opened, pace, 206, with_range, wanted)
     boundary = secrets.token_hex(16)
     inner_type = headers["Content-Type"]
     outer = {**always, **headers, "Content-Type": f"multipart/byteranges; boundary={boundary}"}
-    return await _stream(request, opened, 206, outer, wanted, (boundary, inner_type))
+    return await _stream(request, opened, pace, 206, outer, wanted, (boundary, inner_type))
 
 
 async def _stream(
     request: web.Request,
     opened: OpenFile,
+    pace: Pace,
     status: int,
     headers: Mapping[str, str],
     wanted: list[Part],
@@ -129,28 +150,31 @@ async def _stream(
         for head, part in zip(heads, wanted, strict=True):
             if head:
                 await response.write(head)
-            await _copy(request, opened.file, part)
+            if part.start < len(opened.head):
+                await response.write(opened.head[part.start : part.end + 1])
+            await _copy(request, opened, part, pace)
         if tail:
             await response.write(tail)
         await response.write_eof()
     return response
 
 
-async def _copy(request: web.Request, file: IO[bytes], part: Part) -> None:
+async def _copy(request: web.Request, opened: OpenFile, part: Part, pace: Pace) -> None:
     """Let the kernel copy from file to socket (sendfile(2)), a chunk at a time.
 
     Raises ConnectionError when the client left or stopped reading.
     """
     loop = asyncio.get_running_loop()
-    position = part.start
-    while position <= part.end:
+    moved = opened.begin - len(opened.head)
+    position, end = max(part.start + moved, opened.begin), part.end + 1 + moved
+    while position < end:
+        count = await pace.wait(min(_CHUNK_BYTES, end - position))
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client left")
-        count = min(_CHUNK_BYTES, part.end + 1 - position)
         try:
             async with asyncio.timeout(_CHUNK_SECONDS):
-                sent = await loop.sendfile(transport, file, position, count)
+                sent = await loop.sendfile(transport, opened.file, position, count)
         except TimeoutError:
             transport.abort()
             raise ConnectionResetError("the client stopped reading") from None

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from recorderd.settings import Settings
 from recorderd.web.archive import Archive
-from recorderd.web.library import look_up, plays_in_browsers
+from recorderd.web.library import look_up, packed_right_now, plays_in_browsers, video_file
 from recorderd.web.media import Media
 from recorderd.web.problems import ProblemError
 from recorderd.web.templates import render
@@ -47,6 +47,8 @@ class Sharing:
             raise ProblemError(
                 404, "Links for customers are turned off", "web.share_days in the settings."
             )
+        if row.state == "recording":
+            raise packed_right_now("The link can be made when the recording has ended.")
         token = self._signer.sign(_WHAT + row.id, self.days * _DAY_SECONDS)
         text = render(request, "share.html", row=row, token=token, days=self.days)
         return web.Response(text=text, content_type="text/html")
@@ -55,6 +57,7 @@ class Sharing:
         """What somebody outside sees: the video of one recording, and nothing else."""
         token = request.match_info["token"]
         row, _ = await self._archive.ask(look_up, self._settings, self._required(token))
+        await self._archive.ask(video_file, self._settings, row)
         text = render(request, "shared.html", row=row, token=token, plays=plays_in_browsers(row))
         return web.Response(text=text, content_type="text/html")
 

@@ -11,15 +11,21 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from recorderd.mp4 import snapshot as snapshots
 from recorderd.mp4.boxes import is_closed
 from recorderd.mp4.fragments import UnreadableError
-from recorderd.mp4.snapshot import Snapshot, take_snapshot
+from recorderd.mp4.snapshot import Snapshot
 
 from .growing import RATE, Written, decoded, pictures, written
 
 many = hypothesis_settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+
+def take_snapshot(path: Path, until: int | None = None) -> Snapshot:
+    with path.open("rb") as file:
+        return snapshots.take_snapshot(file, until)
 
 
 def laid_out(path: Path, snapshot: Snapshot, target: Path) -> Path:

@@ -151,3 +151,8 @@ class Archive:
 
     def path(self, new: NewRecording) -> Path:
         return self.settings.footage_folder / new.path
+
+    def incoming(self, new: NewRecording) -> Path:
+        """Where the video lies while it is written."""
+        self.settings.incoming_folder.mkdir(parents=True, exist_ok=True)
+        return self.settings.incoming_folder / f"{new.id}.mp4"

@@ -35,7 +35,7 @@ def publish(settings: Settings, **changes: object) -> None:
                    "rate": 30.0, "pixel_format": "yuvj422p"},
         "mode": {"mode": "encode", "encoder": "libx264", "reason": "it is quick enough"},
         "disk": {"free_bytes": 105_000_000_000},
-        "recordings": [{"id": "x", "order": "SO-9", "part": 1, "stage": "recording"}],
+        "recordings": [{"id": "x", "order": "SO-9", "part": 1, "stage": "writing"}],
         "counters": {"pictures": 100, "scans": 7},
     }  # fmt: skip
     settings.run_folder.mkdir(parents=True, exist_ok=True)

@@ -100,15 +100,6 @@ def test_the_player_shows_all_there_is_to_know(archive: Archive, server: Server)
     assert 'data-started="2026-07-04T12:00:00.123Z" data-rate="10.0"' in page
 
 
-def test_a_running_recording_says_so(archive: Archive, server: Server) -> None:
-    running = archive.begin("SO-1")
-    page = server.get(f"/recordings/{running.id}").text
-    assert "being packed right now" in page
-    assert "<video" not in page
-    answer = server.get(f"/recordings/{running.id}/video")
-    assert (answer.status, answer.headers["Retry-After"]) == (409, "10")
-
-
 def test_a_video_that_waits_for_encoding_can_be_downloaded(
     archive: Archive, server: Server
 ) -> None:

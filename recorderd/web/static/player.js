@@ -9,9 +9,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A recording that runs: look again until it can be watched.
+// A recording that cannot be watched yet: look again.
 if (document.querySelector("[data-state=recording], [data-state=captured]")) {
-  setTimeout(() => location.reload(), 10000);
+  setTimeout(() => location.reload(), 3000);
 }
 
 if (player) enhance(player);

@@ -3,6 +3,7 @@
 const live = document.getElementById("live");
 const headline = document.getElementById("live-headline");
 const details = document.getElementById("live-details");
+const watch = document.getElementById("live-watch");
 const faults = document.getElementById("live-faults");
 
 async function refresh() {
@@ -14,6 +15,8 @@ async function refresh() {
     live.className = "live " + words.level;
     headline.textContent = words.headline;
     details.textContent = words.details.join(" · ");
+    watch.hidden = words.recording_id === null;
+    watch.href = watch.href.replace(/[^/]*$/, words.recording_id ?? "");
     faults.hidden = words.faults_in_words.length === 0;
     faults.replaceChildren(...words.faults_in_words.map((text) => {
       const item = document.createElement("li");
