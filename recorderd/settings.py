@@ -361,11 +361,14 @@ class WebSettings:
         "names without a dot and names that end in .local",
     )
     path_prefix: str = option(
-        "", "Path under which a reverse proxy shows the pages, e.g. /videos", check=_path_prefix
+        "",
+        "Path under which a reverse proxy shows the pages, e.g. /videos; it may take it off or not",
+        check=_path_prefix,
     )
     trusted_proxies: tuple[str, ...] = option(
         (),
-        "Reverse proxies that may say, in X-Forwarded-For, for whom they ask",
+        "Reverse proxies that may say for whom and how they ask, in X-Forwarded-For and "
+        "X-Forwarded-Proto",
         check=_networks,
     )
     password_hash: str = option(

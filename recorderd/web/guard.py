@@ -20,6 +20,8 @@ from recorderd.web.templates import PREFIX
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 CLIENT: Final = web.RequestKey("client", str)
 """The address for whom is asked."""
+HTTPS: Final = web.RequestKey("https", bool)
+"""Whether the browser speaks HTTPS, to a proxy that can be believed."""
 OPEN: Final = web.RequestKey("open", bool)
 """Set for what everybody may see who has the link."""
 LONGEST_ADDRESS_LINE: Final = 16_384
@@ -103,6 +105,15 @@ class Guard:
             address = address_of(hops.pop())
         return address
 
+    def is_https(self, peer: str | None, forwarded: str) -> bool:
+        """Whether a trusted proxy says in `forwarded`, X-Forwarded-Proto, that HTTPS was spoken.
+
+        With several proxies in a row the first of their words is that of the outermost one.
+        """
+        address = address_of(peer or "")
+        said = forwarded.partition(",")[0].strip().lower()
+        return address is not None and address in self._proxies and said == "https"
+
     def admits(self, address: Address) -> bool:
         return address in self._allowed
 
@@ -135,10 +146,10 @@ def guarded(guard: Guard, is_open: Callable[[str], bool]) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        peer = request.transport.get_extra_info("peername") if request.transport else None
-        address = guard.client(
-            str(peer[0]) if peer else None, request.headers.getall("X-Forwarded-For", [])
-        )
+        peer_name = request.transport.get_extra_info("peername") if request.transport else None
+        peer = str(peer_name[0]) if peer_name else None
+        address = guard.client(peer, request.headers.getall("X-Forwarded-For", []))
+        request[HTTPS] = guard.is_https(peer, request.headers.get("X-Forwarded-Proto", ""))
         path = request.path.removeprefix(request.config_dict[PREFIX])
         request[OPEN] = is_open(path)
         if address is None or not (request[OPEN] or guard.admits(address)):

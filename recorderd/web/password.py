@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from recorderd.web.archive import Archive
-from recorderd.web.guard import CLIENT, OPEN, Allowance, address_of
+from recorderd.web.guard import CLIENT, HTTPS, OPEN, Allowance, address_of
 from recorderd.web.keys import Signer
 from recorderd.web.problems import ProblemError, wants_json
 from recorderd.web.templates import PREFIX, render
@@ -97,6 +97,7 @@ class Door:
             max_age=int(SESSION_SECONDS),
             path=prefix or "/",
             httponly=True,
+            secure=request[HTTPS],
             samesite="Lax",
         )
         raise answer

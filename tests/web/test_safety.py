@@ -66,6 +66,23 @@ def test_only_a_trusted_proxy_may_say_for_whom_it_asks(
 
 
 @pytest.mark.parametrize(
+    ("peer", "forwarded", "https"),
+    [
+        ("10.0.0.2", "https", True),
+        ("::ffff:10.0.0.2", "HTTPS", True),
+        ("10.0.0.2", "https, http", True),
+        ("10.0.0.2", "http, https", False),
+        ("10.0.0.2", "", False),
+        ("10.0.0.3", "https", False),
+    ],
+)
+def test_only_a_trusted_proxy_may_say_how_it_was_asked(
+    peer: str, forwarded: str, https: bool
+) -> None:
+    assert guard(trusted_proxies=("10.0.0.2",)).is_https(peer, forwarded) is https
+
+
+@pytest.mark.parametrize(
     ("host", "known"),
     [
         ("192.168.1.5:8080", True),
@@ -233,7 +250,11 @@ def test_a_proxy_may_show_the_pages_under_a_path(tmp_path: Path) -> None:
         assert server.get(video).status == 200
         missing = server.get("/packing/videos/api/nothing")
         assert missing.headers["Content-Type"].startswith("application/problem+json")
-        assert server.get("/").status == 404
+        # A proxy that takes the path off: links are the same.
+        assert server.get("/").text == text
+        assert server.get("/?q=SO-1").headers["Location"] == answer.headers["Location"]
+        assert server.get("/packing/videosx/").status == 404
+        assert server.get("/packing/").status == 404
     finally:
         server.close()
         archive.catalogue.close()
