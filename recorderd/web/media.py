@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import structlog
 from aiohttp import web
@@ -24,6 +25,7 @@ from recorderd.web.problems import ProblemError
 from recorderd.web.ranges import parts
 from recorderd.web.sending import Sender
 from recorderd.web.so_far import SoFar
+from recorderd.web.templates import PREFIX
 
 _SAME_VISIT_SECONDS: Final = 600.0
 """A player asks for a video many times while it is watched once."""
@@ -59,8 +61,9 @@ class Media:
             return await self._send_so_far(request, row, _place(until))
         if row.state == "recording":
             snapshot = await self._so_far.look(row)
-            so_far = request.rel_url.update_query(until=str(snapshot.end))
-            raise web.HTTPTemporaryRedirect(str(so_far))
+            query = urlencode({**request.query, "until": str(snapshot.end)})
+            place = f"{request.config_dict[PREFIX]}/recordings/{row.id}/video"
+            raise web.HTTPTemporaryRedirect(f"{place}?{query}")
         return await self._send_video(request, row)
 
     async def send_video(

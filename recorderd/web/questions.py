@@ -14,7 +14,8 @@ from recorderd.web.problems import ProblemError
 
 LONGEST_TEXT: Final = 512
 MOST_ROWS: Final = 200
-_CURSOR: Final = re.compile(r"(-?\d{1,17})\.([0-9a-f-]{36})", re.ASCII)
+CURSOR_PATTERN: Final = r"(-?[0-9]{1,17})\.([0-9a-f-]{36})"
+_CURSOR: Final = re.compile(CURSOR_PATTERN)
 _YES: Final = {"1": True, "true": True, "on": True, "": False, "0": False, "false": False}
 
 

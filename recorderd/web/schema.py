@@ -12,7 +12,7 @@ from recorderd import __version__
 from recorderd.core.model import RecordingState
 from recorderd.mp4.snapshot import Snapshot
 from recorderd.store.reader import RecordingRow
-from recorderd.web.questions import LONGEST_TEXT, MOST_ROWS
+from recorderd.web.questions import CURSOR_PATTERN, LONGEST_TEXT, MOST_ROWS
 from recorderd.web.so_far import plays_so_far
 
 LINKS: Final = ("page", "video", "download", "label", "thumbnail")
@@ -23,6 +23,15 @@ _TYPES: Final[dict[type, dict[str, Any]]] = {
     datetime: {"type": "string", "format": "date-time"},
 }
 _TEXT: Final = {"type": "string", "maxLength": LONGEST_TEXT}
+_MOMENT: Final = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        # As forms send what was left empty.
+        {"const": ""},
+    ]
+}
+_CURSOR: Final = {"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}
 _ID: Final = {
     "name": "id",
     "in": "path",
@@ -99,8 +108,10 @@ def description(prefix: str) -> dict[str, Any]:
                 parameters=[
                     _query("q", "A fragment of an order id or a label, in any case", _TEXT),
                     _query("order", "A whole order id, exactly", _TEXT),
-                    _query("from", "Started on this day or at this moment, or later", _TEXT),
-                    _query("to", "Started on this day at the latest, or before this moment", _TEXT),
+                    _query("from", "Started on this day or at this moment, or later", _MOMENT),
+                    _query(
+                        "to", "Started on this day at the latest, or before this moment", _MOMENT
+                    ),
                     _query("station", "Made by this station", _TEXT),
                     _query("flagged", "1: marked to be looked at", {"enum": ["0", "1"]}),
                     _query("state", "In this state", {"enum": [s.value for s in RecordingState]}),
@@ -109,7 +120,7 @@ def description(prefix: str) -> dict[str, Any]:
                         "At most so many",
                         {"type": "integer", "minimum": 1, "maximum": MOST_ROWS},
                     ),
-                    _query("cursor", "`next_cursor` of the page before", _TEXT),
+                    _query("cursor", "`next_cursor` of the page before", _CURSOR),
                 ],
                 problems=("400",),
             ),
