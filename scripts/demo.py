@@ -1,7 +1,6 @@
 """The demo: the real services on a simulated bench, and a table of what came of it.
 
-Only camera, lamps and pedal are simulated; the packer's foot is played by this program, which
-presses the pedal through the simulated panel's socket when the script of the bench says so.
+Only camera, lamps, pedal and the packer's foot are simulated (`recorderd.bench.try_out`).
 """
 
 from __future__ import annotations
@@ -10,63 +9,63 @@ import argparse
 import contextlib
 import json
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from recorderd.config import toml_value
+from recorderd.bench.try_out import TryOut, own_environment
 from recorderd.core.signals import APPEARANCES, Signal
-from recorderd.engine.sources.bench_script import CYCLE_SECONDS, StopBy, moments
+from recorderd.engine.sources.bench_script import moments
+from recorderd.errors import RecorderdError
 from recorderd.store.reader import RecordingRow, find
 from recorderd.terminal import escaped
 
 RECORDERD = Path(sys.executable).parent / "recorderd"
 FOLDER = Path("/var/tmp/recorderd-demo")  # noqa: S108 - a fixed place, so that disks do not fill
 MOST_ROWS = 1000
-STARTING_SECONDS = 30
-PATIENCE_SECONDS = 60
+MANY_CYCLES = 10_000
 
 
 def main() -> int:
     options = _options()
     camera, orders = _camera(options)
     _fresh_folder()
-    config = FOLDER / "recorderd.toml"
     port = _free_port()
-    config.write_text(_config(camera, port))
+    station = TryOut(FOLDER, _sections(camera, port), _narrator(options))
     _say(options, f"Everything of this run is in {FOLDER}")
     if options.video is None:
         _say(options, "\nWhat can encode here:")
         subprocess.run(
-            [RECORDERD, "doctor", "--encoders", "--config", config],
+            [RECORDERD, "doctor", "--encoders", "--config", station.config],
             stdout=sys.stderr if options.json else None,
+            env=own_environment(),
             check=False,
         )
     _say(options, "\nThe station starts. What it says goes to station.log there.")
     _say(options, f"Its pages for the office: http://127.0.0.1:{port}/ {_also_at(port)}\n")
-    with (FOLDER / "station.log").open("w") as log:
-        station = subprocess.Popen(
-            [RECORDERD, "run", "--all", "--config", config], stdout=log, stderr=log
-        )
-        bench = Bench(options, station)
-        try:
-            bench.play(orders, keep=options.keep)
-        except KeyboardInterrupt:
-            _say(options, "\nStopping.")
-        finally:
-            exit_code = bench.close()
-    rows = find(f"sqlite:///{FOLDER}/state/catalogue.db", "", MOST_ROWS)
+    try:
+        station.start()
+        if options.video is not None:
+            station.wait()
+        else:
+            station.pack(MANY_CYCLES if options.keep else 1)
+    except KeyboardInterrupt:
+        _say(options, "\nStopping.")
+    except RecorderdError as error:
+        sys.exit(f"scripts/demo: {error}")
+    finally:
+        exit_code = station.close()
+        _write_transcript(station.transcript)
+    rows = find(station.settings.database_url, "", MOST_ROWS)
     rows.sort(key=lambda row: row.started_at)
     if options.json:
-        print(json.dumps(_document(rows, bench.transcript), indent=2, default=str))
+        print(json.dumps(_document(rows, station.transcript), indent=2, default=str))
     else:
-        _print_result(rows, bench.transcript)
+        _print_result(rows, station.transcript)
     complete = {row.order_id for row in rows if row.state == "saved"} >= set(orders)
     if not rows and options.video is not None and not exit_code:
         _say(options, "\nNo order label was read in this video, so nothing was recorded.")
@@ -120,111 +119,33 @@ def _also_at(port: int) -> str:
     return ""
 
 
-def _config(camera: dict[str, Any], port: int) -> str:
-    sections: dict[str, dict[str, Any]] = {
-        "station": {
-            "name": "demo",
-            "state_folder": f"{FOLDER}/state",
-            "run_folder": f"{FOLDER}/run",
-        },
+def _sections(camera: dict[str, Any], port: int) -> dict[str, dict[str, Any]]:
+    return {
+        "station": {"name": "demo"},
         "camera": camera,
-        "panel": {"driver": "simulated"},
         "storage": {"minimum_free_gigabytes": 1.0},
         "web": {"port": port},
-        "log": {"format": "console"},
     }
-    return "\n".join(
-        f"[{name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in keys.items())
-        for name, keys in sections.items()
-    )
 
 
 def _say(options: argparse.Namespace, text: str) -> None:
     print(text, file=sys.stderr if options.json else sys.stdout, flush=True)
 
 
-class Bench:
-    """The packer and the onlooker: presses the pedal, and writes down lamps and buzzer."""
+def _narrator(options: argparse.Namespace) -> Callable[[Signal, float], None]:
+    """Says each signal with the seconds since the first one."""
+    moments_seen: list[float] = []
 
-    def __init__(self, options: argparse.Namespace, station: subprocess.Popen[bytes]) -> None:
-        self.transcript: list[dict[str, Any]] = []
-        self._options = options
-        self._station = station
-        self._panel = self._connect()
-        self._reader = threading.Thread(target=self._read, name="panel reader")
-        self._reader.start()
+    def narrate(signal: Signal, at: float) -> None:
+        moments_seen.append(at)
+        _say(options, f"  {at - moments_seen[0]:6.2f} s  {_words(signal)}")
 
-    def play(self, orders: list[str], *, keep: bool) -> None:
-        """Return when all is recorded and the station is ready again, or has ended."""
-        presses = {
-            order.order_id: order.stops - order.shown
-            for cycle in range(100 if keep else 1)
-            for order in moments(cycle)
-            if order.stop_by is StopBy.PEDAL and orders
-        }
-        deadline = time.monotonic() + STARTING_SECONDS + CYCLE_SECONDS + PATIENCE_SECONDS
-        last_order = None
-        while self._station.poll() is None:
-            status = self._status()
-            order, seconds = status.get("order"), status.get("recording_seconds") or 0.0
-            if order in presses and seconds >= presses[order]:
-                del presses[order]
-                _say(self._options, f"  The packer presses the pedal ({order}).")
-                self._panel.sendall(b"press\n")
-                time.sleep(0.2)
-                self._panel.sendall(b"release\n")
-            last_order = order or last_order
-            if not keep and orders:
-                if last_order == orders[-1] and status.get("phase") == "ready":
-                    return
-                if time.monotonic() > deadline:
-                    return
-            time.sleep(0.1)
-
-    def close(self) -> int:
-        if self._station.poll() is None:
-            self._station.send_signal(signal.SIGTERM)
-        exit_code = self._station.wait()
-        self._reader.join()
-        self._panel.close()
-        with (FOLDER / "panel.jsonl").open("w") as file:
-            file.writelines(json.dumps(line) + "\n" for line in self.transcript)
-        return exit_code
-
-    def _connect(self) -> socket.socket:
-        deadline = time.monotonic() + STARTING_SECONDS
-        while True:
-            connection = socket.socket(socket.AF_UNIX)
-            try:
-                connection.connect(f"{FOLDER}/run/panel.sock")
-                return connection
-            except OSError:
-                connection.close()
-                if self._station.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"scripts/demo: the station did not start: see {FOLDER}/station.log")
-                time.sleep(0.05)
-
-    def _read(self) -> None:
-        with self._panel.makefile("r", encoding="utf-8") as lines:
-            for text in lines:
-                line = json.loads(text)
-                self.transcript.append(line)
-                if "signal" in line:
-                    signal_seen = Signal(line["signal"])
-                    _say(
-                        self._options, f"  {_moment(self.transcript, line)}  {_words(signal_seen)}"
-                    )
-
-    def _status(self) -> dict[str, Any]:
-        try:
-            document = json.loads((FOLDER / "run/status.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return document if isinstance(document, dict) else {}
+    return narrate
 
 
-def _moment(transcript: list[dict[str, Any]], line: dict[str, Any]) -> str:
-    return f"{line['monotonic'] - transcript[0]['monotonic']:6.2f} s"
+def _write_transcript(transcript: list[dict[str, Any]]) -> None:
+    with (FOLDER / "panel.jsonl").open("w") as file:
+        file.writelines(json.dumps(line) + "\n" for line in transcript)
 
 
 def _words(seen: Signal) -> str:

@@ -1,0 +1,66 @@
+"""What other processes cost: their time on the processor and their memory, from /proc."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+_TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
+_USER_TIME, _SYSTEM_TIME = 11, 12
+"""Their places in /proc/PID/stat, counted after the name (proc(5): fields 14 and 15)."""
+
+
+def family(process_id: int) -> list[int]:
+    """A process and all that it started, as far as they live."""
+    found = [process_id]
+    for children in Path(f"/proc/{process_id}/task").glob("*/children"):
+        try:
+            found += [one for child in children.read_text().split() for one in family(int(child))]
+        except OSError:
+            continue
+    return found
+
+
+def named(process_ids: Iterable[int], *words: str) -> list[int]:
+    """Those that were started with all these words on their command line."""
+    return [one for one in process_ids if set(words) <= set(_command(one))]
+
+
+def cpu_seconds(process_ids: Iterable[int]) -> float:
+    """Time spent so far in all threads of these processes, also in the kernel for them.
+
+    Counted in hundredths of a second. Processes that have gone count nothing.
+    """
+    return sum(_ticks(one) for one in process_ids) / _TICKS_PER_SECOND
+
+
+def memory_bytes(process_ids: Iterable[int]) -> int:
+    """Memory of these processes; what they share counts once (Pss in proc(5))."""
+    return 1024 * sum(_kilobytes(one) for one in process_ids)
+
+
+def _command(process_id: int) -> list[str]:
+    try:
+        return (
+            Path(f"/proc/{process_id}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        )
+    except OSError:
+        return []
+
+
+def _ticks(process_id: int) -> int:
+    try:
+        fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])
+
+
+def _kilobytes(process_id: int) -> int:
+    try:
+        lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
