@@ -1,223 +1,223 @@
-"""The pages in a real browser: Chromium, without a window."""
+"""The pages in real browsers, without a window: Chromium and Firefox."""
 
 from __future__ import annotations
 
-import shutil
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .archive import HOSTILE, Archive, video
+from .browsers import ENTER, RIGHT, TAB, Browser, Chromium, is_visible, text, until
+from .firefox import Firefox
 from .serving import Server
 
-webdriver: Any = pytest.importorskip("selenium.webdriver")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("chromium") and shutil.which("chromedriver")),
-        reason="needs Debian's chromium and chromium-driver",
-    ),
-]
-PATIENCE_SECONDS = 15.0
-PHONE = {"deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2.0, "mobile": True}}
-
-
-def browse(downloads: Path, *, scripts: bool = True, phone: bool = False) -> Any:
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-        "--autoplay-policy=no-user-gesture-required",
-    ):
-        options.add_argument(argument)
-    preferences: dict[str, Any] = {"download.default_directory": str(downloads)}
-    if not scripts:
-        preferences["profile.managed_default_content_settings.javascript"] = 2
-    options.add_experimental_option("prefs", preferences)
-    if phone:
-        options.add_experimental_option("mobileEmulation", PHONE)
-    return webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
-    )
+pytestmark = pytest.mark.slow
+needs_chromium = pytest.mark.skipif(
+    not Chromium.is_installed(), reason="needs Debian's chromium and chromium-driver"
+)
+needs_firefox = pytest.mark.skipif(not Firefox.is_installed(), reason="needs Debian's firefox-esr")
+in_both = pytest.mark.parametrize(
+    "browser",
+    [pytest.param("chromium", marks=needs_chromium), pytest.param("firefox", marks=needs_firefox)],
+    indirect=True,
+)
+in_chromium = pytest.mark.parametrize(
+    "browser", [pytest.param("chromium", marks=needs_chromium)], indirect=True
+)
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    opened = browse(tmp_path)
-    yield opened
-    opened.quit()
+def browser(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Browser]:
+    if request.param == "firefox":
+        firefox: Firefox = request.getfixturevalue("firefox")
+        firefox.new_tab()
+        yield firefox
+    else:
+        chromium = Chromium(tmp_path)
+        yield chromium
+        chromium.close()
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait for what the browser does in its own time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    """One for all tests: it takes some seconds to start."""
+    started = Firefox(tmp_path_factory.mktemp("firefox"))
+    yield started
+    started.close()
 
 
-def one(browser: Any, selector: str) -> Any:
-    return browser.find_element("css selector", selector)
+def in_video(browser: Browser, expression: str) -> Any:
+    return browser.run(f"document.getElementById('video').{expression}")
 
 
-def in_video(browser: Any, expression: str) -> Any:
-    return browser.execute_script(f"return document.getElementById('video').{expression}")
-
-
-def ready(browser: Any) -> None:
+def ready(browser: Browser) -> None:
     until(lambda: in_video(browser, "readyState") >= 2)
 
 
-def complaints(browser: Any) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser")]
+def is_pressed(browser: Browser, selector: str) -> bool:
+    element = f"document.querySelector({json.dumps(selector)})"
+    return bool(browser.run(f"{element}.getAttribute('aria-pressed') === 'true'"))
 
 
+@in_both
 def test_from_the_address_to_the_playing_video(
-    archive: Archive, server: Server, browser: Any
+    archive: Archive, server: Server, browser: Browser
 ) -> None:
     archive.save("SO-4710")
     archive.save("SO-4711", after=60)
     began = time.monotonic()
-    browser.get(server.url)
+    browser.open(server.url)
     # A hand scanner types into whatever has the focus, and presses Enter.
-    browser.switch_to.active_element.send_keys("SO-4711\n")
-    until(lambda: "/recordings/" in browser.current_url)
+    browser.press("SO-4711" + ENTER)
+    until(lambda: "/recordings/" in browser.url)
     ready(browser)
-    browser.execute_script("document.getElementById('video').play()")
+    browser.run("document.getElementById('video').play()")
     until(lambda: in_video(browser, "currentTime") > 0.3)
     assert time.monotonic() - began < 10
-    assert one(browser, "h1").text == "SO-4711"
+    assert text(browser, "h1") == "SO-4711"
     until(lambda: in_video(browser, "ended"))
     assert in_video(browser, "currentTime") == pytest.approx(4.0, abs=0.2)
-    assert complaints(browser) == []
+    assert browser.complaints() == []
 
 
-def test_seek_speed_step_clock_and_link(archive: Archive, server: Server, browser: Any) -> None:
+@in_both
+def test_seek_speed_step_clock_and_link(archive: Archive, server: Server, browser: Browser) -> None:
     new = archive.save("SO-1", content=video(20), seconds=20)
-    browser.get(f"{server.url}/recordings/{new.id}?t=7")
+    browser.open(f"{server.url}/recordings/{new.id}?t=7")
     ready(browser)
     until(lambda: in_video(browser, "currentTime") == pytest.approx(7.0, abs=0.05))
-    until(
-        lambda: one(browser, "#clock").get_attribute("datetime").startswith("2026-07-04T12:00:07")
-    )
-
-    def press(keys: str) -> None:
-        webdriver.ActionChains(browser).send_keys(keys).perform()
-
+    moment = "document.getElementById('clock').dateTime"
+    until(lambda: browser.run(moment).startswith("2026-07-04T12:00:07"))
     before = in_video(browser, "currentTime")
-    press(".")
+    browser.press(".")
     until(lambda: in_video(browser, "currentTime") > before)
     assert in_video(browser, "currentTime") == pytest.approx(7.15, abs=0.01)
-    press(",")
+    browser.press(",")
     until(lambda: in_video(browser, "currentTime") == pytest.approx(7.05, abs=0.01))
-    press("\ue014")  # arrow right
+    browser.press(RIGHT)
     until(lambda: in_video(browser, "currentTime") == pytest.approx(12.05, abs=0.01))
-    one(browser, "[data-speed='8']").click()
+    browser.click("[data-speed='8']")
     assert in_video(browser, "playbackRate") == 8
-    until(lambda: one(browser, "[data-speed='8']").get_attribute("aria-pressed") == "true")
-    press("-")
+    until(lambda: is_pressed(browser, "[data-speed='8']"))
+    browser.press("-")
     assert in_video(browser, "playbackRate") == 4
-    one(browser, "#copy").click()
-    until(lambda: browser.current_url.endswith("?t=12"))
-    browser.execute_script("document.getElementById('video').currentTime = 15.5")
+    browser.click("#copy")
+    until(lambda: browser.url.endswith("?t=12"))
+    browser.run("document.getElementById('video').currentTime = 15.5")
     until(lambda: not in_video(browser, "seeking"))
     # The bright bar has moved: the picture is the one of this second.
-    shade = browser.execute_script(
-        "const c = document.createElement('canvas'); c.width = 320; c.height = 180;"
+    shade = browser.run(
+        "(() => {const c = document.createElement('canvas'); c.width = 320; c.height = 180;"
         "const g = c.getContext('2d'); g.drawImage(document.getElementById('video'), 0, 0);"
-        "const row = g.getImageData(0, 90, 320, 1).data; return [row[801], row[1201]]"
+        "const row = g.getImageData(0, 90, 320, 1).data; return [row[801], row[1201]]})()"
     )
     assert shade[0] > 130
     assert shade[1] < 100
-    assert complaints(browser) == []
+    assert browser.complaints() == []
 
 
-def test_a_download_has_the_very_bytes(
-    archive: Archive, server: Server, browser: Any, tmp_path: Path
-) -> None:
+@in_both
+def test_a_download_has_the_very_bytes(archive: Archive, server: Server, browser: Browser) -> None:
     new = archive.save("Müller 4711")
-    browser.get(f"{server.url}/recordings/{new.id}")
-    one(browser, "#download").click()
-    file = tmp_path / "Müller 4711 take 1 2026-07-04.mp4"
-    until(file.exists)
+    browser.open(f"{server.url}/recordings/{new.id}")
+    browser.click("#download")
+    file = browser.downloads / "Müller 4711 take 1 2026-07-04.mp4"
+    until(lambda: file.exists() and file.stat().st_size)
     assert file.read_bytes() == video()
 
 
+@needs_chromium
 def test_without_javascript(archive: Archive, server: Server, tmp_path: Path) -> None:
     archive.save("SO-1")
     wanted = archive.save("SO-22", after=60)
-    browser = browse(tmp_path, scripts=False)
+    browser = Chromium(tmp_path, scripts=False)
     try:
-        browser.get(server.url)
-        one(browser, "#q").send_keys("o-2")
-        one(browser, "button[type=submit]").click()
-        until(lambda: "q=o-2" in browser.current_url)
-        one(browser, ".row").click()
-        until(lambda: browser.current_url.endswith(wanted.id))
-        assert one(browser, "video").get_attribute("controls")
-        assert not one(browser, "#controls").is_displayed()
-        one(browser, "#download").click()
+        browser.open(server.url)
+        browser.click("#q")
+        browser.press("o-2")
+        browser.click("button[type=submit]")
+        until(lambda: "q=o-2" in browser.url)
+        browser.click(".row")
+        until(lambda: browser.url.endswith(wanted.id))
+        assert browser.run("document.querySelector('video').controls")
+        assert not is_visible(browser, "#controls")
+        browser.click("#download")
         until((tmp_path / "SO-22 take 1 2026-07-04.mp4").exists)
     finally:
-        browser.quit()
+        browser.close()
 
 
+@needs_chromium
 def test_a_phone(archive: Archive, server: Server, tmp_path: Path) -> None:
     new = archive.save("SO-1")
     archive.save("X" * 200, "Y" * 250, after=60)
     archive.save("SO-1", after=90)
-    browser = browse(tmp_path, phone=True)
+    browser = Chromium(tmp_path, phone=True)
     try:
         for path in ("/", f"/recordings/{new.id}", "/?q=XXX", "/?q=nothing"):
-            browser.get(server.url + path)
-            width = browser.execute_script("return document.documentElement.scrollWidth")
-            assert width == 390, path
-            small = browser.execute_script(
-                "return [...document.querySelectorAll('button, .button, input[type=search], .row')]"
+            browser.open(server.url + path)
+            assert browser.run("document.documentElement.scrollWidth") == 390, path
+            small = browser.run(
+                "[...document.querySelectorAll('button, .button, input[type=search], .row')]"
                 ".filter(e => e.offsetHeight && e.offsetHeight < 40).map(e => e.outerHTML)"
             )
             assert small == []
     finally:
-        browser.quit()
+        browser.close()
 
 
-def test_a_label_that_attacks_does_nothing(archive: Archive, server: Server, browser: Any) -> None:
+@in_both
+def test_a_label_that_attacks_does_nothing(
+    archive: Archive, server: Server, browser: Browser
+) -> None:
     new = archive.save(HOSTILE, HOSTILE)
     for path in ("/", f"/recordings/{new.id}", "/?q=%3Cscript%3E", "/?q=%22onfocus%3Dalert(1)"):
-        browser.get(server.url + path)
-        assert browser.title.endswith("Packing videos")
-        assert browser.execute_script("return document.scripts.length") == 1
-        assert complaints(browser) == []
+        browser.open(server.url + path)
+        assert browser.run("document.title").endswith("Packing videos")
+        assert browser.run("document.scripts.length") == 1
+        assert browser.complaints() == []
 
 
-def test_keyboard_alone(archive: Archive, server: Server, browser: Any) -> None:
+@in_both
+def test_a_script_that_came_in_all_the_same_is_stopped(
+    archive: Archive, server: Server, browser: Browser
+) -> None:
+    """The browser keeps to the policy and says so: else no complaints would mean nothing."""
+    browser.open(server.url)
+    browser.run(
+        "document.body.append(Object.assign(document.createElement('script'),"
+        " {textContent: 'document.title = 1'}))"
+    )
+    assert browser.run("document.title") == "Packing videos"
+    until(lambda: any("Content" in complaint for complaint in browser.complaints()))
+
+
+@in_chromium
+def test_keyboard_alone(archive: Archive, server: Server, browser: Browser) -> None:
     archive.save("SO-1")
-    browser.get(server.url)
+    browser.open(server.url)
     for _ in range(10):
-        webdriver.ActionChains(browser).send_keys("\ue004").perform()
-        if "row" in browser.switch_to.active_element.get_attribute("class"):
+        browser.press(TAB)
+        if "row" in browser.run("document.activeElement.className"):
             break
-    browser.switch_to.active_element.send_keys("\n")
-    until(lambda: "/recordings/" in browser.current_url)
+    browser.press(ENTER)
+    until(lambda: "/recordings/" in browser.url)
     ready(browser)
-    webdriver.ActionChains(browser).send_keys(" ").perform()
+    browser.press(" ")
     until(lambda: in_video(browser, "currentTime") > 0.2)
-    webdriver.ActionChains(browser).send_keys("/").perform()
-    webdriver.ActionChains(browser).send_keys("SO-").perform()
-    assert one(browser, "#q").get_attribute("value") == "SO-"
+    browser.press("/")
+    browser.press("SO-")
+    assert browser.run("document.getElementById('q').value") == "SO-"
 
 
+@in_both
 def test_a_video_that_cannot_be_played_says_so(
-    archive: Archive, server: Server, browser: Any
+    archive: Archive, server: Server, browser: Browser
 ) -> None:
     new = archive.save("SO-1", content=b"no video at all")
-    browser.get(f"{server.url}/recordings/{new.id}")
-    until(lambda: one(browser, "#unplayable").is_displayed())
+    browser.open(f"{server.url}/recordings/{new.id}")
+    until(lambda: is_visible(browser, "#unplayable"))
