@@ -96,6 +96,7 @@ class Pages:
             "player.html",
             row=row,
             siblings=siblings,
+            following=_following(row, siblings),
             trouble=trouble,
             has_still=has_still,
             so_far=snapshot,
@@ -140,6 +141,12 @@ def _best(rows: list[RecordingRow]) -> RecordingRow:
         return rows[0]
     newest = max(row.take for row in takes)
     return min((row for row in takes if row.take == newest), key=lambda row: row.part)
+
+
+def _following(row: RecordingRow, siblings: list[RecordingRow]) -> RecordingRow | None:
+    """The next part of the same take."""
+    later = [each for each in siblings if each.take == row.take and each.part > row.part]
+    return min(later, key=lambda each: each.part, default=None)
 
 
 def _second(text: str) -> float | None:

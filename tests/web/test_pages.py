@@ -100,6 +100,16 @@ def test_the_player_shows_all_there_is_to_know(archive: Archive, server: Server)
     assert 'data-started="2026-07-04T12:00:00.123Z" data-rate="10.0"' in page
 
 
+def test_the_parts_of_a_take_follow_each_other(archive: Archive, server: Server) -> None:
+    first = archive.save("SO-1")
+    second = archive.save("SO-1", after=60, continues=first.id, part=2)
+    other_take = archive.save("SO-1", after=120)
+    goes_on = f'<a href="/recordings/{second.id}" rel="next">It goes on in part 2</a>'
+    assert goes_on in server.get(f"/recordings/{first.id}").text
+    for last in (second, other_take):
+        assert "It goes on" not in server.get(f"/recordings/{last.id}").text
+
+
 def test_a_video_that_waits_for_encoding_can_be_downloaded(
     archive: Archive, server: Server
 ) -> None:
