@@ -145,6 +145,14 @@ def _bench_beside(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
     return beside.run(options.json)
 
 
+def _fsck(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.fsck import run_fsck
+
+    logs.set_up(loaded.settings.log, "fsck")
+    return run_fsck(loaded.settings, options.json)
+
+
 def _text(argument: str) -> str:
     """Python keeps bytes that are not UTF-8 in a form that no database takes."""
     try:
@@ -265,6 +273,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     find.add_argument("text", type=_text, metavar="TEXT", help="an order id, or part of one")
     add_json(find)
+    add_json(
+        add(
+            "fsck",
+            _fsck,
+            "check that every recording has its video, and every video its recording",
+            "recorderd fsck --json",
+        )
+    )
     bench = commands.add_parser(
         "bench",
         help="measure how well and how fast it works",

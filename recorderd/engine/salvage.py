@@ -18,8 +18,8 @@ from av.video.codeccontext import VideoCodecContext
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingId
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
-from recorderd.mp4.boxes import Beginning, fragment_places, is_closed, reopen
 from recorderd.errors import StorageError
+from recorderd.mp4.boxes import Beginning, fragment_places, is_closed, reopen
 from recorderd.store.footage import FOOTAGE_MODE, RecordingFiles, publish
 
 MOST_BAD_FRAGMENTS = 20

@@ -77,7 +77,7 @@ def missing() -> ProblemError:
         404,
         "The video is not on this machine's disk",
         "It lies on another station's disk, or the file is missing. "
-        "Tell the technician: the footage disk may be missing or damaged.",
+        "Tell the technician: on the station's computer, 'recorderd fsck' says what is wrong.",
     )
 
 

@@ -127,7 +127,7 @@ def test_a_missing_file_is_said(archive: Archive, server: Server) -> None:
     page = server.get(f"/recordings/{gone.id}")
     assert page.status == 200
     assert "not on this machine" in page.text
-    assert "footage disk" in page.text
+    assert "recorderd fsck" in page.text
     assert server.get(f"/recordings/{gone.id}/video").status == 404
 
 
