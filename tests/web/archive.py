@@ -121,7 +121,27 @@ class Archive:
     ) -> NewRecording:
         """A finished recording with its files."""
         new = self.begin(order_id, label_text, after=after, continues=continues, part=part)
-        content = video() if content is None else content
+        self.finish(
+            new,
+            video() if content is None else content,
+            codec=codec,
+            stop_reason=stop_reason,
+            seconds=seconds,
+            dropped=dropped,
+        )
+        return new
+
+    def finish(
+        self,
+        new: NewRecording,
+        content: bytes,
+        *,
+        codec: str = "h264",
+        stop_reason: StopReason = StopReason.PEDAL,
+        seconds: int = 4,
+        dropped: int = 0,
+    ) -> None:
+        """Bring a recording that runs to its end, with its files."""
         path = self.path(new)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -147,7 +167,6 @@ class Archive:
             ),
         )
         self.catalogue.saved(new.id)
-        return new
 
     def path(self, new: NewRecording) -> Path:
         return self.settings.footage_folder / new.path

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.mp4.growing import written
+
 from .archive import HOSTILE, Archive, video
 from .browsers import ENTER, RIGHT, TAB, Browser, Chromium, is_visible, text, until
 from .firefox import Firefox
@@ -221,3 +223,31 @@ def test_a_video_that_cannot_be_played_says_so(
     new = archive.save("SO-1", content=b"no video at all")
     browser.open(f"{server.url}/recordings/{new.id}")
     until(lambda: is_visible(browser, "#unplayable"))
+
+
+@in_both
+def test_a_recording_that_runs_is_watched_to_its_end(
+    archive: Archive, server: Server, browser: Browser
+) -> None:
+    made = written()
+    running = archive.begin("SO-1")
+    file = archive.incoming(running)
+    file.write_bytes(made.growing[: len(made.growing) // 2])
+    browser.open(f"{server.url}/recordings/{running.id}")
+    ready(browser)
+    seen = in_video(browser, "duration")
+    assert 2 <= seen < 5
+    browser.run("document.getElementById('video').playbackRate = 4")
+    browser.run("document.getElementById('video').play()")
+    file.write_bytes(made.growing)
+    until(lambda: (in_video(browser, "duration") or 0) > seen)
+    until(lambda: in_video(browser, "currentTime") > seen)
+    assert in_video(browser, "playbackRate") == 4
+    file.unlink()
+    archive.finish(running, made.closed, seconds=8)
+    until(lambda: "has ended" in text(browser, "#running-headline"))
+    browser.click("#newest")
+    until(lambda: "?t=" in browser.url)
+    ready(browser)
+    assert in_video(browser, "duration") == pytest.approx(8, abs=0.1)
+    assert browser.complaints() == []
