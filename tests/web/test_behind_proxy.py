@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from recorderd.web.password import hash_password
+from tests.mp4.growing import written
 
 from .archive import Archive, settings_in, video
 from .reverse_proxy import INSTALLED, PREFIX, TRUSTED, ReverseProxy
@@ -205,6 +206,18 @@ def test_parts_of_a_video(behind: MakeBench) -> None:
     assert (head.headers["Content-Length"], head.body) == (str(len(content)), b"")
     download = bench.get(f"{place}?download")
     assert "M%C3%BCller%201" in download.headers["Content-Disposition"]
+
+
+def test_a_recording_that_runs_is_watched(behind: MakeBench) -> None:
+    bench = behind()
+    new = bench.archive.begin("SO-1")
+    growing = written().growing
+    bench.archive.incoming(new).write_bytes(growing[: len(growing) // 2])
+    led_to = bench.get(f"/recordings/{new.id}/video").headers["Location"]
+    assert led_to.startswith(f"{PREFIX}/recordings/{new.id}/video?until=")
+    assert bench.proxy.get(led_to, {"Range": "bytes=0-9"}).status == 206
+    page = bench.get(f"/recordings/{new.id}").text
+    assert f'src="{led_to}"' in page
 
 
 def test_a_large_download_is_not_collected_on_the_proxys_disk(behind: MakeBench) -> None:
