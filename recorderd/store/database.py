@@ -54,7 +54,10 @@ def open_for_writing(url: str, busy_seconds: float) -> Database:
     """
     path = sqlite_path(url)
     if path is None:
-        return _postgresql(url)
+        database = _postgresql(url)
+        with translated(url):
+            database.connect()
+        return database
     with translated(url):
         make_state_folder(path.parent)
         _create_file(path)
@@ -74,41 +77,50 @@ def open_for_writing(url: str, busy_seconds: float) -> Database:
     return database
 
 
-def open_for_reading(
+def for_reading(
     url: str, busy_seconds: float = 1.0, longest_seconds: float | None = None
 ) -> Database:
-    """Open an existing database that cannot be changed through what is returned.
+    """Name an existing database that cannot be changed through what is returned.
 
-    Never makes a database. For SQLite the folder must be writable, for a reader shares
-    memory with the writer through files there. After `longest_seconds` queries end with
-    CatalogueUnavailableError. Raises CatalogueError.
+    It is opened with `connect_for_reading`, as often as need be. Raises CatalogueError.
     """
     path = sqlite_path(url)
     if path is None:
-        options = "-c default_transaction_read_only=on"
+        options = (
+            "-c default_transaction_read_only=on"
+            # Else each statement of one look would see another state.
+            r" -c default_transaction_isolation=repeatable\ read"
+        )
         if longest_seconds is not None:
             options += f" -c statement_timeout={round(longest_seconds * 1000)}"
         return _postgresql(url, options=options)
-    if not path.exists():
+    return SqliteDatabase(
+        f"file:{quote(str(path))}?mode=ro",
+        uri=True,
+        pragmas=(("query_only", 1),),
+        timeout=busy_seconds,
+    )
+
+
+def connect_for_reading(database: Database, url: str, longest_seconds: float | None = None) -> None:
+    """Open a database that `for_reading` has named. Raises CatalogueError.
+
+    Never makes a database. For SQLite the folder must be writable, for a reader shares
+    memory with the writer through files there. After `longest_seconds` queries end with
+    CatalogueUnavailableError.
+    """
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
         raise CatalogueError(
             f"There is no catalogue at {path} yet",
             "Start the station once, or check station.state_folder and storage.database_url",
         )
     with translated(url):
-        database = SqliteDatabase(
-            f"file:{quote(str(path))}?mode=ro",
-            uri=True,
-            pragmas=(("query_only", 1),),
-            timeout=busy_seconds,
-        )
         database.connect()
-        if longest_seconds is not None:
-            deadline = time.monotonic() + longest_seconds
-            connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
-            connection.set_progress_handler(
-                lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS
-            )
-    return database
+    if path is not None and longest_seconds is not None:
+        deadline = time.monotonic() + longest_seconds
+        connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
 
 
 @contextmanager
@@ -195,7 +207,6 @@ def _postgresql(url: str, **options: str) -> Database:
                 f"{without_password(url)} is no valid database URL",
                 "Write it as postgresql://USER:PASSWORD@HOST:PORT/NAME",
             ) from error
-        database.connect()
     return database
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from peewee import SQL, Expression, SqliteDatabase
+from peewee import Database
 
 from recorderd.core.model import RecordingId
 from recorderd.errors import CatalogueError
-from recorderd.store.database import open_for_reading, sqlite_path, transaction, translated
+from recorderd.store.database import (
+    connect_for_reading,
+    for_reading,
+    sqlite_path,
+    transaction,
+    translated,
+)
+from recorderd.store.newest import Wanted, newest
 from recorderd.store.schema import (
     MIGRATIONS,
     Recording,
@@ -24,8 +32,6 @@ from recorderd.store.schema import (
 )
 
 DEFAULT_LIMIT: Final = 50
-_TRIGRAM: Final = 3
-"""SQLite's index of fragments knows none shorter than this (FTS5, trigram tokenizer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +83,39 @@ def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
     writer neither waits nor notices. Raises CatalogueError.
     """
     with reading(url) as tables:
-        recordings = tables.recordings
-        newest_first = (recordings.started_at.desc(), recordings.id.desc())
-        this_order = recordings.order_id == text
-        exact = recordings.select().where(this_order).order_by(*newest_first).limit(limit)
-        rows = [row_of(found) for found in exact]
-        others = (
-            recordings.select()
-            .where(_holds(recordings, search_text(text), limit) & ~this_order)
-            .order_by(*newest_first)
-            .limit(limit - len(rows))
-        )
-        return rows + [row_of(found) for found in others]
+        exact = newest(tables, Wanted(order=text), limit)
+        wanted = Wanted(fragment=search_text(text), not_order=text)
+        others = newest(tables, wanted, limit - len(exact))
+        return [row_of(found) for found in (*exact, *others)]
 
 
-def _holds(recordings: type[Recording], fragment: str, limit: int) -> Expression:
-    """The condition that a row holds a folded fragment; at least the newest `limit` meet it."""
-    on_sqlite = isinstance(recordings._meta.database, SqliteDatabase)
-    if on_sqlite and len(fragment) >= _TRIGRAM:
-        phrase = '"' + fragment.replace('"', '""') + '"'
-        return recordings.id.in_(
-            SQL(
-                "(SELECT id FROM recording_fragments WHERE search_text MATCH ?"
-                " ORDER BY rowid DESC LIMIT ?)",
-                (phrase, limit),
-            )
-        )
-    return recordings.search_text.contains(fragment)
+class _Opened(threading.local):
+    """What a thread has looked at last: binding the models takes longer than most searches."""
+
+    url: str = ""
+    longest_seconds: float | None = None
+    database: Database
+    tables: Tables
+
+    def name(self, url: str, longest_seconds: float | None) -> None:
+        if (url, longest_seconds) != (self.url, self.longest_seconds):
+            self.database = for_reading(url, longest_seconds=longest_seconds)
+            self.tables = tables_of(self.database)
+            self.url, self.longest_seconds = url, longest_seconds
+
+
+_opened: Final = _Opened()
 
 
 @contextmanager
 def reading(url: str, longest_seconds: float | None = None) -> Iterator[Tables]:
-    """Open the catalogue for one consistent look, of at most `longest_seconds`."""
-    database = open_for_reading(url, longest_seconds=longest_seconds)
+    """Open the catalogue for one consistent look, of at most `longest_seconds`.
+
+    A thread looks at one catalogue at a time.
+    """
+    _opened.name(url, longest_seconds)
+    database, tables = _opened.database, _opened.tables
+    connect_for_reading(database, url, longest_seconds)
     try:
         with translated(url), transaction(database):
             found = schema_version(database)
@@ -119,7 +125,7 @@ def reading(url: str, longest_seconds: float | None = None) -> Iterator[Tables]:
                     f"The catalogue {sqlite_path(url) or ''} is empty or of an older recorderd",
                     "Start the station once: it brings the catalogue up to date",
                 )
-            yield tables_of(database)
+            yield tables
     finally:
         database.close()
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from peewee import SQL, SqliteDatabase, fn
 
 from recorderd.core.model import RecordingId, RecordingState
+from recorderd.store.fragments import few_with_line
+from recorderd.store.leads import Place
+from recorderd.store.newest import Wanted, escaped_for_like, newest
 from recorderd.store.reader import RecordingRow, reading, row_of
 from recorderd.store.schema import Recording, Tables, microseconds, search_text
 
 LONGEST_SECONDS: Final = 3.0
 """No search may read for longer: others wait for their turn."""
-_TRIGRAM: Final = 3
-"""SQLite's index of fragments knows none shorter than this (FTS5, trigram tokenizer)."""
 _FEW: Final = 1000
-"""So many rows are fetched one by one and sorted in a few milliseconds. Where a condition
-holds for more, walking from the newest row meets enough of them soon."""
+"""No order has more takes that anyone will look at."""
 _TYPICAL_RECORDINGS: Final = 100
 
 
@@ -66,21 +65,20 @@ class Totals:
 
 def search(url: str, wanted: Search, after: Cursor | None, limit: int) -> Page:
     """Find one page of recordings. Any thread. Raises CatalogueError."""
+    asked = Wanted(
+        fragment=search_text(wanted.text),
+        order=wanted.order,
+        station=wanted.station,
+        flagged=wanted.flagged,
+        states=wanted.states,
+        after=None if after is None else Place(after.started_at_us, after.id),
+    )
+    if wanted.begin is not None:
+        asked = replace(asked, low=microseconds(wanted.begin))
+    if wanted.end is not None:
+        asked = replace(asked, below=microseconds(wanted.end))
     with reading(url, LONGEST_SECONDS) as tables:
-        row = tables.recordings
-        conditions = _conditions(tables, wanted)
-        if after is not None:
-            conditions.append(
-                (row.started_at < after.started_at_us)
-                | ((row.started_at == after.started_at_us) & (row.id < after.id))
-            )
-            # A range of its own, for the index.
-            conditions.append(row.started_at <= after.started_at_us)
-        query = row.select()
-        if conditions:
-            query = query.where(*conditions)
-        newest_first = query.order_by(row.started_at.desc(), row.id.desc())
-        found = [row_of(each) for each in newest_first.limit(limit + 1)]
+        found = [row_of(each) for each in newest(tables, asked, limit + 1)]
     following = None
     if len(found) > limit:
         last = found[limit - 1]
@@ -92,8 +90,10 @@ def orders_exactly(url: str, text: str) -> list[RecordingRow]:
     """Find the recordings of the order that `text` names in full, newest first.
 
     `text` is an order id, or else the whole text of a label. None are returned where it
-    fits several orders.
+    fits several orders, or is empty.
     """
+    if not text:
+        return []
     with reading(url, LONGEST_SECONDS) as tables:
         row = tables.recordings
         newest_first = (row.started_at.desc(), row.id.desc())
@@ -102,10 +102,7 @@ def orders_exactly(url: str, text: str) -> list[RecordingRow]:
         if found:
             return found
         folded = search_text(text)
-        few = _few_with_fragment(tables, folded)
-        if few is None:
-            return []
-        candidates = [row_of(each) for each in row.select().where(few).order_by(*newest_first)]
+        candidates = [row_of(each) for each in _with_line(tables, folded)]
     named = [
         each
         for each in candidates
@@ -140,9 +137,10 @@ def totals(url: str) -> Totals:
     """Count all recordings. Takes a while when there are many: not for every request."""
     with reading(url, LONGEST_SECONDS) as tables:
         row = tables.recordings
-        counted: Any = row.select(row.state, fn.COUNT(row.id)).group_by(row.state).tuples()
+        counted: Any = row.select(row.state, fn.COUNT(SQL("*"))).group_by(row.state).tuples()
         by_state = {str(state): int(count) for state, count in counted}
-        dropped = row.select(fn.SUM(row.dropped)).scalar() or 0
+        # Word for word the condition of the index.
+        dropped = row.select(fn.SUM(row.dropped)).where(SQL("dropped > 0")).scalar() or 0
     return Totals(
         by_state={state.value: by_state.get(state.value, 0) for state in RecordingState},
         dropped_frames=int(dropped),
@@ -158,49 +156,24 @@ def typical_bytes(url: str) -> int | None:
     return sum(sizes) // len(sizes) if sizes else None
 
 
-def _conditions(tables: Tables, wanted: Search) -> list[Any]:
+def _with_line(tables: Tables, folded: str) -> list[Recording]:
+    """Rows of which a text may be the order id or the label's text; none if too many may be."""
     row = tables.recordings
-    conditions: list[Any] = []
-    if wanted.order is not None:
-        conditions.append(row.order_id == wanted.order)
-    if wanted.text:
-        fragment = search_text(wanted.text)
-        few = _few_with_fragment(tables, fragment)
-        conditions.append(row.search_text.contains(fragment) if few is None else few)
-    if wanted.begin is not None:
-        conditions.append(row.started_at >= microseconds(wanted.begin))
-    if wanted.end is not None:
-        conditions.append(row.started_at < microseconds(wanted.end))
-    if wanted.station is not None:
-        conditions.append(row.station == wanted.station)
-    if wanted.flagged:
-        # Word for word the condition of the index.
-        conditions.append(SQL("flagged"))
-    if wanted.states:
-        conditions.append(_states(row, wanted.states))
-    return conditions
-
-
-def _few_with_fragment(tables: Tables, fragment: str) -> Any | None:
-    """The condition that a row holds the fragment, if the index says that few rows do."""
-    database = tables.recordings._meta.database
-    if not isinstance(database, SqliteDatabase) or len(fragment) < _TRIGRAM:
-        return None
-    phrase = '"' + fragment.replace('"', '""') + '"'
-    matches = "SELECT id FROM recording_fragments WHERE search_text MATCH ?"
-    counted = database.execute_sql(  # type: ignore[no-untyped-call]
-        f"SELECT count(*) FROM ({matches} LIMIT ?)",  # noqa: S608 - all text is bound
-        (phrase, _FEW + 1),
-    )
-    if counted.fetchone()[0] > _FEW:
-        return None
-    return tables.recordings.id.in_(SQL(f"({matches})", (phrase,)))
-
-
-def _states(row: type[Recording], states: Sequence[str]) -> Any:
-    """The condition on the state; its index serves only where few rows have it."""
-    with_state = row.select(row.id).where(row.state.in_(states)).limit(_FEW + 1)
-    if with_state.count() <= _FEW or not isinstance(row._meta.database, SqliteDatabase):
-        return row.state.in_(states)
-    marks = ", ".join("?" for _ in states)
-    return SQL(f"+state IN ({marks})", tuple(states))
+    database = row._meta.database
+    if isinstance(database, SqliteDatabase):
+        ids = few_with_line(database, folded)
+        if ids is None:
+            return []
+        line = SQL("instr(char(10) || search_text || char(10), ?) > 0", (f"\n{folded}\n",))
+        conditions = [row.id.in_(ids), line]
+    else:
+        text = escaped_for_like(folded)
+        conditions = [
+            SQL(
+                "(search_text LIKE %s OR search_text LIKE %s OR search_text LIKE %s)",
+                (text, f"{text}\n%", f"%\n{text}"),
+            )
+        ]
+    found = row.select().where(*conditions).order_by(row.started_at.desc(), row.id.desc())
+    rows = list(found.limit(_FEW + 1))
+    return rows if len(rows) <= _FEW else []

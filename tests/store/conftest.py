@@ -1,4 +1,4 @@
-"""A station's folders, and a disk small enough to fill."""
+"""A station's folders, empty databases, and a disk small enough to fill."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from recorderd.settings import Settings, StationSettings, StorageSettings
 
+from . import postgresql
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
@@ -18,6 +20,33 @@ def settings(tmp_path: Path) -> Settings:
             state_folder=str(tmp_path / "state"), run_folder=str(tmp_path / "run")
         )
     )
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Path]:
+    """A PostgreSQL server, known by the folder of its socket."""
+    programs = postgresql.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgresql.server(programs) as folder:
+        yield folder
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Path) -> str:
+    return postgresql.emptied(postgresql.address(postgresql_server))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'catalogue.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind."""
+    address: str = request.getfixturevalue(f"{request.param}_url")
+    return address
 
 
 @pytest.fixture

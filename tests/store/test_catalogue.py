@@ -22,26 +22,6 @@ from recorderd.store.reader import RecordingRow, find
 
 from .rows import MONOTONIC_NS, START, captured, new
 
-POSTGRESQL = os.environ.get("RECORDERD_TEST_POSTGRESQL_URL")
-"""An empty PostgreSQL database that these tests may fill and empty again."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state' / 'catalogue.db'}"
-    if POSTGRESQL is None:
-        pytest.skip("RECORDERD_TEST_POSTGRESQL_URL names no database")
-    psycopg = pytest.importorskip("psycopg")
-    with psycopg.connect(POSTGRESQL) as connection:
-        connection.execute("DROP TABLE IF EXISTS events, recordings, meta")
-    return POSTGRESQL
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'catalogue.db'}"
-
 
 @pytest.fixture
 def catalogue(url: str) -> Iterator[Catalogue]:

@@ -8,20 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from peewee import OperationalError, SqliteDatabase
+from peewee import PeeweeException, SqliteDatabase
 
 from recorderd.errors import CatalogueError
 from recorderd.store.catalogue import Catalogue
-from recorderd.store.database import open_for_reading
+from recorderd.store.database import connect_for_reading, for_reading
 from recorderd.store.reader import find
 from recorderd.store.schema import MIGRATIONS, migrate
 
 from .rows import captured, new
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'catalogue.db'}"
 
 
 @pytest.fixture
@@ -87,24 +82,25 @@ def test_no_text_is_too_strange_to_look_for(filled: str, text: str) -> None:
     assert orders(filled, text) == []
 
 
-def test_a_missing_catalogue_is_said_so_and_not_made(url: str, tmp_path: Path) -> None:
+def test_a_missing_catalogue_is_said_so_and_not_made(sqlite_url: str, tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="no catalogue at"):
-        find(url, "x")
+        find(sqlite_url, "x")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_catalogue_of_another_version_is_said_so(url: str, tmp_path: Path) -> None:
+def test_a_catalogue_of_another_version_is_said_so(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "catalogue.db").touch()
     with pytest.raises(CatalogueError, match="empty or of an older"):
-        find(url, "x")
+        find(sqlite_url, "x")
     migrate(SqliteDatabase(str(tmp_path / "catalogue.db")), (*MIGRATIONS, ()))
     with pytest.raises(CatalogueError, match="newer recorderd"):
-        find(url, "x")
+        find(sqlite_url, "x")
 
 
 def test_a_reader_cannot_write(filled: str) -> None:
-    database = open_for_reading(filled)
-    with pytest.raises(OperationalError, match="readonly"):
+    database = for_reading(filled)
+    connect_for_reading(database, filled)
+    with pytest.raises(PeeweeException, match=r"read-?only"):
         database.execute_sql("DELETE FROM recordings")  # type: ignore[no-untyped-call]
     database.close()
     assert len(find(filled, "")) == 8
@@ -147,7 +143,8 @@ def test_readers_work_before_while_and_after_the_writer_is_open(url: str) -> Non
 
 
 def test_a_writer_works_while_a_reader_looks_and_the_reader_keeps_its_view(filled: str) -> None:
-    reader = open_for_reading(filled)
+    reader = for_reading(filled)
+    connect_for_reading(reader, filled)
     reader.begin()
     count = "SELECT count(*) FROM recordings"
     assert reader.execute_sql(count).fetchone() == (8,)  # type: ignore[no-untyped-call]
