@@ -100,6 +100,7 @@ def run(as_json: bool) -> int:
     Returns 0, or 1 if a recording beside downloads, as shipped, lost pictures or was not saved
     though alone none did. Raises StorageError, CatalogueError, DeviceError.
     """
+    processes.end_with_what_was_started()
     rate = fitting_rate(
         [proof.frames_per_second for proof in encoder_table(Settings()) if proof.proved]
     )

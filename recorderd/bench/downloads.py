@@ -16,7 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from recorderd.bench import pages
+from recorderd.bench import pages, processes
 from recorderd.bench.client import SEEK, WHOLE, Load, Outcome, Running
 from recorderd.bench.large_file import PARENT, add_large_file
 from recorderd.bench.report import Comparison, machine, number, table
@@ -111,6 +111,7 @@ def run(as_json: bool) -> int:
 
     Takes about two minutes. Raises StorageError, CatalogueError, DeviceError.
     """
+    processes.end_with_what_was_started()
     with TemporaryDirectory(prefix="recorderd-bench-", dir=PARENT) as folder:
         result = _measure(Path(folder), lambda text: print(text, file=sys.stderr, flush=True))
     print(json.dumps(result.document(), indent=2) if as_json else shown(result))
@@ -193,9 +194,9 @@ def _measure(folder: Path, say: Callable[[str], None]) -> Result:
                 "style sheet": "/static/style.css",
             },
         )
-        say("a flood ...")
+        say("floods ...")
         strict_server = running.enter_context(recorderd_web(strict, strict_port))
-        result.information["flood"] = pages.flood(strict_server, "/api/recordings")
+        result.information["floods"] = pages.floods(strict_server, "/api/recordings")
     return result
 
 
@@ -234,7 +235,7 @@ def _information(information: Mapping[str, Any]) -> list[str]:
     shown_as: dict[str, Callable[[Any], str]] = {
         "idle_connections": _idle,
         "small_pages": _pages,
-        "flood": _flood,
+        "floods": _floods,
     }
     return [show(information[name]) for name, show in shown_as.items() if name in information]
 
@@ -270,17 +271,35 @@ def _pages(found: list[dict[str, Any]]) -> str:
     return table(lines)
 
 
-def _flood(found: Mapping[str, Any]) -> str:
-    other = found["other_client_ms"]
-    return (
-        f"A client that asks {number(found['requests_per_second'])} times a second:"
-        f" {found['answered']} requests answered, {found['refused']} refused.\n"
-        f"Another client meanwhile: {other['answered']} of {other['asked']} answered, in"
-        f" {number(other['median'])} ms (p95 {number(other['p95'])} ms, most"
-        f" {number(other['most'])} ms; before {number(other['before'])} ms).\n"
-        f"Memory of the server: {found['memory_before_bytes'] / 1e6:.0f} MB before,"
-        f" {found['memory_most_bytes'] / 1e6:.0f} MB at most."
-    )
+def _floods(found: list[dict[str, Any]]) -> str:
+    lines = [
+        (
+            "one client floods",
+            "requests",
+            "answered",
+            "refused",
+            "another client",
+            "answered (p95)",
+            "before",
+            "memory",
+        )
+    ]
+    for figures in found:
+        other = figures["other_client"]
+        lines.append(
+            (
+                f"on {figures['connections']} connections",
+                f"{number(figures['requests_per_second'])} a second",
+                str(figures["answered"]),
+                str(figures["refused"]),
+                f"{other['answered']} of {other['asked']} answered",
+                f"in {number(other['median_ms'])} ms ({number(other['p95_ms'])} ms)",
+                f"{number(other['before_ms'])} ms",
+                f"{figures['memory_before_bytes'] / 1e6:.0f} MB,"
+                f" then {figures['memory_most_bytes'] / 1e6:.0f} MB",
+            )
+        )
+    return table(lines)
 
 
 def _indented(text: str) -> str:

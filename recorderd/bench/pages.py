@@ -12,6 +12,7 @@ import resource
 import shutil
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ FLOODING_CLIENT: Final = "127.0.0.1"
 OTHER_CLIENT: Final = "127.0.0.2"
 _PAGE_SECONDS: Final = 4
 _FLOOD_SECONDS: Final = 10
-_FLOOD_CONNECTIONS: Final = 100
+_FLOOD_CONNECTIONS: Final = (100, 500)
 _LOOK_SECONDS: Final = 0.1
 _IDLE_CONNECTIONS: Final = 2000
 _SPARE_FILES: Final = 100
@@ -98,36 +99,45 @@ def small_pages(server: Server, paths: dict[str, str]) -> list[dict[str, Any]]:
     return found
 
 
-def flood(server: Server, path: str) -> dict[str, Any]:
-    """One client asks as fast as it can; meanwhile another one, elsewhere, asks now and then."""
+def floods(server: Server, path: str) -> list[dict[str, Any]]:
+    """One client asks as fast as it is answered; another one, elsewhere, asks now and then.
+
+    That is worse than any fixed number of requests a second: the server always has as many
+    waiting as there are connections, however fast it refuses them.
+    """
+    return [_flood(server, path, connections) for connections in _FLOOD_CONNECTIONS]
+
+
+def _flood(server: Server, path: str, connections: int) -> dict[str, Any]:
     calm = _latencies(server.port, path, OTHER_CLIENT, 50)
-    memory_before = server.memory_bytes
-    process = subprocess.Popen(
-        wrk(server.port, path, _FLOOD_CONNECTIONS, _FLOOD_SECONDS),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    memory_before, used = server.memory_bytes, server.cpu_seconds
+    command = wrk(server.port, path, connections, _FLOOD_SECONDS)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     meanwhile: list[float] = []
-    statuses: list[int] = []
+    statuses: Counter[int] = Counter()
     memory = memory_before
     while process.poll() is None:
         for milliseconds, status in _ask(server.port, path, OTHER_CLIENT, 1):
             meanwhile.append(milliseconds)
-            statuses.append(status)
+            statuses[status] += 1
         memory = max(memory, server.memory_bytes)
         time.sleep(_LOOK_SECONDS)
+    used = server.cpu_seconds - used
     figures = read_wrk(process.communicate()[0])
     return {
+        "connections": connections,
         "requests_per_second": figures.requests_per_second,
         "answered": figures.requests - figures.refused,
         "refused": figures.refused,
-        "other_client_ms": {
-            "before": median(calm),
-            "median": median(meanwhile),
-            "p95": percentile(meanwhile, 95),
-            "most": max(meanwhile),
-            "asked": len(statuses),
-            "answered": statuses.count(200),
+        "server_cpu_seconds": used,
+        "other_client": {
+            "before_ms": median(calm),
+            "median_ms": median(meanwhile),
+            "p95_ms": percentile(meanwhile, 95),
+            "most_ms": max(meanwhile),
+            "asked": len(meanwhile),
+            "answered": statuses[200],
+            "statuses": dict(statuses),
         },
         "memory_before_bytes": memory_before,
         "memory_most_bytes": memory,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import types
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -10,6 +13,15 @@ from typing import Final
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _USER_TIME, _SYSTEM_TIME = 11, 12
 """Their places in /proc/PID/stat, counted after the name (proc(5): fields 14 and 15)."""
+
+
+def end_with_what_was_started() -> None:
+    """Make SIGTERM end this process as Ctrl-C does: what it started is ended, too."""
+
+    def leave(number: int, _frame: types.FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def family(process_id: int) -> list[int]:

@@ -80,12 +80,60 @@ def test_both_sides_show_how_they_were_run() -> None:
 
 def test_the_document_is_plain_data() -> None:
     result = _result(3.6, 4.0)
-    result.information["flood"] = {"refused": 3}
+    result.information["small_pages"] = [{"page": "search"}]
     found = json.loads(json.dumps(result.document()))
     assert found["benchmark"] == "downloads"
-    assert found["flood"] == {"refused": 3}
+    assert found["small_pages"] == [{"page": "search"}]
     assert found["comparisons"][0]["ratio"] == pytest.approx(0.9)
     assert found["machine"]["processors"] >= 1
+
+
+def test_what_is_only_information_is_shown_too() -> None:
+    result = _result(3.6, 4.0)
+    result.information = {
+        "idle_connections": {
+            "nginx": {
+                "connections": 2000,
+                "kilobytes_each": 0.35,
+                "memory_bytes": 5_000_000,
+                "before_ms": {"median": 0.2, "p95": 0.4},
+                "meanwhile_ms": {"median": 0.25, "p95": 0.5},
+            }
+        },
+        "small_pages": [
+            {
+                "page": "search",
+                "requests_per_second": 312.0,
+                "median_ms": 30.0,
+                "p99_ms": 90.0,
+                "refused": 0,
+                "cpu_ms_per_request": 3.1,
+            }
+        ],
+        "floods": [
+            {
+                "connections": 100,
+                "requests_per_second": 4354.4,
+                "answered": 621,
+                "refused": 43196,
+                "other_client": {
+                    "before_ms": 6.0,
+                    "median_ms": 51.2,
+                    "p95_ms": 296.0,
+                    "asked": 53,
+                    "answered": 52,
+                },
+                "memory_before_bytes": 42_900_000,
+                "memory_most_bytes": 46_200_000,
+            }
+        ],
+    }
+    text = shown(result)
+    assert "2000 to nginx" in text
+    assert "0.250 ms (0.500 ms)" in text
+    assert "312" in text
+    assert "52 of 53 answered" in text
+    assert "43 MB, then 46 MB" in text
 
 
 def test_nginx_is_told_what_makes_it_fast(tmp_path: Path) -> None:
