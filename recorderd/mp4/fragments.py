@@ -18,8 +18,8 @@ from recorderd.mp4.boxes import Box, boxes
 
 _LARGEST_INDEX_BYTES: Final = 16_000_000
 """No index of a file of ours is nearly as large: what claims to be is not read into memory."""
-_MOST_PICTURES: Final = 100_000
-"""No fragment of ours holds nearly as many: what claims to is not counted up to."""
+_MOST_PICTURES: Final = 1_000_000
+"""No file of ours holds nearly as many (four hours at 60 a second): what claims to is refused."""
 _IS_NO_KEYFRAME: Final = 0x10000
 """sample_is_non_sync_sample of the sample flags (8.8.3.1)."""
 
@@ -319,7 +319,7 @@ def _add_run(
     track: Track, run: _Fields, base: int, time: int, defaults: tuple[int, int, int]
 ) -> int:
     count = run.number()
-    _refuse_too_many(count)
+    _refuse_too_many(len(track.sizes) + count)
     track.chunks.append((base + (run.signed() if run.flags & 0x1 else 0), count))
     first_flags = run.number() if run.flags & 0x4 else None
     for index in range(count):
@@ -343,7 +343,7 @@ def _add_run(
 
 def _refuse_too_many(pictures: int) -> None:
     if pictures > _MOST_PICTURES:
-        raise ValueError(f"a fragment of {pictures} pictures")
+        raise ValueError(f"{pictures} pictures")
 
 
 class _Fields:

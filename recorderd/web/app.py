@@ -16,7 +16,7 @@ from recorderd.web.assets import Assets
 from recorderd.web.figures import Figures
 from recorderd.web.guard import Guard, guarded
 from recorderd.web.keys import Signer
-from recorderd.web.live import records_now
+from recorderd.web.live import recorded_now
 from recorderd.web.media import Media
 from recorderd.web.metrics import Traffic
 from recorderd.web.pacing import Pace
@@ -57,9 +57,9 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     signer = Signer(settings.state_folder / "web.key")
     so_far = SoFar(settings, archive)
     sender = Sender(archive, _pace(settings, archive))
-    media = Media(settings, archive, sender, so_far, signer)
+    media = Media(settings, archive, sender, so_far)
     pages = Pages(settings, archive, figures, so_far)
-    sharing = Sharing(settings, archive, media)
+    sharing = Sharing(settings, archive, media, signer)
     door = Door(settings.web.password_hash, archive, signer)
     api = Api(settings, archive, figures, so_far, traffic)
 
@@ -112,7 +112,7 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
 def _pace(settings: Settings, archive: Archive) -> Pace:
     async def is_recording() -> bool:
         try:
-            return await archive.ask(records_now, settings)
+            return bool(await archive.ask(recorded_now, settings))
         except ProblemError:
             # Too much is asked to look at all.
             return True

@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from recorderd.settings import WebSettings
-from recorderd.web.problems import ProblemError
+from recorderd.web.archive import ASKER
+from recorderd.web.problems import ProblemError, link_has_expired
 from recorderd.web.templates import PREFIX
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -52,8 +53,15 @@ def address_of(text: str) -> Address | None:
     return mapped or address
 
 
+def neighbourhood(address: Address) -> str:
+    """What counts as one client: with IPv6 a network of 2**64 addresses, as one machine has."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
 class Allowance:
-    """So many requests a second from each address, after a short burst (token bucket)."""
+    """So many requests a second from each client, after a short burst (token bucket)."""
 
     def __init__(
         self,
@@ -64,15 +72,15 @@ class Allowance:
         self._per_second = per_second
         self._burst = per_second * _BURST_SECONDS if burst is None else burst
         self._clock = clock
-        self._clients: OrderedDict[Address, tuple[float, float]] = OrderedDict()
+        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, address: Address) -> bool:
-        """Whether one more request of this address is answered now."""
+    def take(self, client: str) -> bool:
+        """Whether one more request of this client is answered now."""
         now = self._clock()
-        tokens, since = self._clients.pop(address, (self._burst, now))
+        tokens, since = self._clients.pop(client, (self._burst, now))
         tokens = min(self._burst, tokens + (now - since) * self._per_second)
         allowed = tokens >= 1
-        self._clients[address] = (tokens - 1 if allowed else tokens, now)
+        self._clients[client] = (tokens - 1 if allowed else tokens, now)
         if len(self._clients) > _REMEMBERED_CLIENTS:
             self._clients.popitem(last=False)
         return allowed
@@ -135,7 +143,7 @@ class Guard:
         )
 
     def allows_another(self, address: Address) -> bool:
-        return self._allowance.take(address)
+        return self._allowance.take(neighbourhood(address))
 
 
 def guarded(guard: Guard, is_open: Callable[[str], bool]) -> Middleware:
@@ -150,9 +158,18 @@ def guarded(guard: Guard, is_open: Callable[[str], bool]) -> Middleware:
         peer = str(peer_name[0]) if peer_name else None
         address = guard.client(peer, request.headers.getall("X-Forwarded-For", []))
         request[HTTPS] = guard.is_https(peer, request.headers.get("X-Forwarded-Proto", ""))
+        if address is not None and not guard.allows_another(address):
+            raise ProblemError(
+                429,
+                "Too many requests",
+                "This computer asks faster than the station wants to answer. Wait a moment.",
+                {"Retry-After": "1"},
+            )
         path = request.path.removeprefix(request.config_dict[PREFIX])
         request[OPEN] = is_open(path)
         if address is None or not (request[OPEN] or guard.admits(address)):
+            if path.startswith("/shared/"):
+                raise link_has_expired()
             log.warning("a stranger was refused", address=str(address))
             raise ProblemError(
                 403,
@@ -166,18 +183,12 @@ def guarded(guard: Guard, is_open: Callable[[str], bool]) -> Middleware:
                 "Use the station's address, or ask the technician to add the name to "
                 "web.host_names in the settings.",
             )
-        if not guard.allows_another(address):
-            raise ProblemError(
-                429,
-                "Too many requests",
-                "This computer asks faster than the station wants to answer. Wait a moment.",
-                {"Retry-After": "1"},
-            )
         if len(request.raw_path) > LONGEST_ADDRESS_LINE:
             raise ProblemError(
                 414, "That is too long to search for", "Give a part of the order number."
             )
         request[CLIENT] = str(address)
+        ASKER.set(neighbourhood(address))
         return await handler(request)
 
     return middleware

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from recorderd.settings import Settings
 from recorderd.station.ledger import Stage
 from recorderd.status import NotRunning, read_status
 from recorderd.store.identity import boot_id
+from recorderd.store.reader import RecordingRow
 from recorderd.web.words import about
 
 _SHOWN: Final = (
@@ -27,6 +29,8 @@ _SHOWN: Final = (
     "counters",
 )
 _CAMERA: Final = ("codec", "width", "height", "rate", "pixel_format")
+_PUBLISHED_WITHIN: Final = timedelta(seconds=5)
+"""The station publishes what it does every second."""
 _PHASES: Final = {
     "ready": "is ready",
     "recording": "is recording",
@@ -94,10 +98,15 @@ def _recording_id(status: Mapping[str, Any]) -> str | None:
     return written[-1] if written else None
 
 
-def records_now(settings: Settings) -> bool:
-    """Whether footage is being written. May wait for the disk; raises nothing."""
+def recorded_now(settings: Settings) -> frozenset[str]:
+    """The ids of recordings that the station is busy with. May wait for the disk."""
     status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
-    return not isinstance(status, NotRunning) and bool(status.get("recordings"))
+    if isinstance(status, NotRunning):
+        return frozenset()
+    listed = status.get("recordings")
+    return frozenset(
+        str(_mapping(each).get("id")) for each in (listed if isinstance(listed, list) else [])
+    )
 
 
 def _orders_left(
@@ -108,6 +117,12 @@ def _orders_left(
         return None
     usable = free - settings.storage.minimum_free_gigabytes * 1e9
     return max(0, int(usable // typical_bytes))
+
+
+def is_cut_off(settings: Settings, row: RecordingRow) -> bool:
+    """Whether a recording whose row says that it runs does not. May wait for the disk."""
+    just_begun = timedelta(0) <= datetime.now(UTC) - row.started_at < _PUBLISHED_WITHIN
+    return not just_begun and row.id not in recorded_now(settings)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -19,11 +19,9 @@ from recorderd.store.reader import RecordingRow
 from recorderd.store.visits import write_down
 from recorderd.web.archive import Archive
 from recorderd.web.guard import CLIENT
-from recorderd.web.keys import Signer
 from recorderd.web.library import content_disposition, look_up, missing, video_file
 from recorderd.web.problems import ProblemError
-from recorderd.web.ranges import parts
-from recorderd.web.sending import Sender
+from recorderd.web.sending import OpenFile, Sender
 from recorderd.web.so_far import SoFar
 from recorderd.web.templates import PREFIX
 
@@ -38,10 +36,7 @@ log = structlog.get_logger("web")
 class Media:
     """Handlers that send files of the footage folder."""
 
-    def __init__(
-        self, settings: Settings, archive: Archive, sender: Sender, so_far: SoFar, signer: Signer
-    ) -> None:
-        self.signer = signer
+    def __init__(self, settings: Settings, archive: Archive, sender: Sender, so_far: SoFar) -> None:
         self._settings = settings
         self._archive = archive
         self._sender = sender
@@ -62,8 +57,7 @@ class Media:
         if row.state == "recording":
             snapshot = await self._so_far.look(row)
             query = urlencode({**request.query, "until": str(snapshot.end)})
-            place = f"{request.config_dict[PREFIX]}/recordings/{row.id}/video"
-            raise web.HTTPTemporaryRedirect(f"{place}?{query}")
+            raise web.HTTPTemporaryRedirect(f"{self._video_address(request, row)}?{query}")
         return await self._send_video(request, row)
 
     async def send_video(
@@ -76,35 +70,43 @@ class Media:
     async def _send_video(
         self, request: web.Request, row: RecordingRow, how: str = ""
     ) -> web.StreamResponse:
-        path = await self._archive.ask(video_file, self._settings, row)
-        headers = await self._video_headers(request, row, how)
+        path = await self._archive.fetch(video_file, self._settings, row)
         try:
-            return await self._sender.send(request, path, headers)
+            opened = await self._sender.open(path)
         except FileNotFoundError:
             log.warning("a video is missing", recording_id=row.id, order_id=row.order_id)
             raise missing() from None
+        return await self._send_opened(request, row, opened, how)
 
     async def _send_so_far(
         self, request: web.Request, row: RecordingRow, until: int
     ) -> web.StreamResponse:
         if row.state != "recording":
             # What was deleted meanwhile is not shown any more.
-            await self._archive.ask(video_file, self._settings, row)
+            await self._archive.fetch(video_file, self._settings, row)
         opened = await self._so_far.open(row, until)
-        headers = await self._video_headers(request, row)
-        return await self._sender.send_opened(request, opened, headers)
+        if opened is None:
+            # It was encoded meanwhile: another file, with other bytes.
+            raise web.HTTPTemporaryRedirect(self._video_address(request, row))
+        return await self._send_opened(request, row, opened)
 
-    async def _video_headers(
-        self, request: web.Request, row: RecordingRow, how: str = ""
-    ) -> dict[str, str]:
-        """The headers of a video; that it is watched or kept is written down."""
-        headers = {"Content-Type": "video/mp4"}
+    async def _send_opened(
+        self, request: web.Request, row: RecordingRow, opened: OpenFile, how: str = ""
+    ) -> web.StreamResponse:
+        """Send a video, after it was written down that it is watched or kept."""
         download = "download" in request.query
+        headers = {"Content-Type": "video/mp4"}
         if download:
             headers["Content-Disposition"] = content_disposition(row)
-        if request.method == "GET" and _from_the_start(request):
-            await self._write_down(request, "download" if download else "view", row, how)
-        return headers
+        try:
+            await self.note_visit(request, "download" if download else "view", row, how)
+        except BaseException:
+            opened.close()
+            raise
+        return await self._sender.send_opened(request, opened, headers)
+
+    def _video_address(self, request: web.Request, row: RecordingRow) -> str:
+        return f"{request.config_dict[PREFIX]}/recordings/{row.id}/video"
 
     async def label(self, request: web.Request) -> web.StreamResponse:
         """The picture in which the label was read."""
@@ -118,30 +120,39 @@ class Media:
         self, request: web.Request, beside: Callable[[Path], Path]
     ) -> web.StreamResponse:
         row, _ = await self._archive.ask(look_up, self._settings, request.match_info["id"])
-        video = await self._archive.ask(video_file, self._settings, row)
+        video = await self._archive.fetch(video_file, self._settings, row)
         headers = {"Content-Type": "image/jpeg", "Cache-Control": _KEEP_PICTURE}
         try:
-            return await self._sender.send(request, beside(video), headers)
+            opened = await self._sender.open(beside(video))
         except FileNotFoundError:
             raise ProblemError(
                 404, "There is no such picture", "It is made soon after the recording, if at all."
             ) from None
+        return await self._sender.send_opened(request, opened, headers)
 
-    async def _write_down(
-        self, request: web.Request, event: str, row: RecordingRow, how: str
+    async def note_visit(
+        self, request: web.Request, event: str, row: RecordingRow, how: str = ""
     ) -> None:
+        """Write down that a recording is watched or leaves the house, once for each visit.
+
+        Raises ProblemError if that cannot be done just now: then nothing may be sent.
+        """
+        if request.method != "GET":
+            return
         client = f"{request[CLIENT]} {how}".strip()
         visit, now = (client, event, row.id), time.monotonic()
-        if now - self._visits.pop(visit, -_SAME_VISIT_SECONDS) < _SAME_VISIT_SECONDS:
-            self._visits[visit] = now
-            return
+        if now - self._visits.get(visit, -_SAME_VISIT_SECONDS) >= _SAME_VISIT_SECONDS:
+            try:
+                await self._archive.ask(
+                    write_down, self._settings.visits_file, event, row.id, client
+                )
+            except OSError as error:
+                # A full disk is no reason to keep the proof from whoever needs it.
+                log.warning("a visit could not be written down", problem=str(error))
         self._visits[visit] = now
+        self._visits.move_to_end(visit)
         if len(self._visits) > _REMEMBERED_VISITS:
             self._visits.popitem(last=False)
-        try:
-            await self._archive.ask(write_down, self._settings.visits_file, event, row.id, client)
-        except OSError as error:
-            log.warning("a visit could not be written down", problem=str(error))
 
 
 def _place(text: str) -> int:
@@ -149,9 +160,3 @@ def _place(text: str) -> int:
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
         raise ProblemError(400, "That cannot be shown", "'until' must be what the page gave.")
     return int(text)
-
-
-def _from_the_start(request: web.Request) -> bool:
-    """Whether the first byte is asked for, not a later part of what was begun."""
-    wanted = parts(request.headers.get("Range"), 1 << 60)
-    return not wanted or any(part.start == 0 for part in wanted)

@@ -35,18 +35,27 @@ class Pace:
         self._limited = False
         self._look_at = clock()
         self._free_at = clock()
+        self._turn = asyncio.Lock()
 
-    async def wait(self, most: int) -> int:
-        """Wait for one's turn to send; returns how many bytes, at most `most`."""
+    async def wait(self, most: int, still_wanted: Callable[[], bool]) -> int:
+        """Wait for one's turn to send; returns how many bytes, at most `most`.
+
+        Who is no longer there when the turn comes takes none of what is shared, and gets 0.
+        """
         if not self._bytes_per_second or not await self._is_limited():
             return most
-        count = min(most, max(_LEAST_TURN_BYTES, self._largest_turn))
-        now = self._clock()
-        turn = max(now, self._free_at)
-        self._free_at = turn + count / self._bytes_per_second
-        if turn > now:
-            await self._sleep(turn - now)
-        return count
+        # Turns are given in the order in which they were asked for.
+        async with self._turn:
+            if not still_wanted():
+                return 0
+            now = self._clock()
+            if self._free_at > now:
+                await self._sleep(self._free_at - now)
+            if not still_wanted():
+                return 0
+            count = min(most, max(_LEAST_TURN_BYTES, self._largest_turn))
+            self._free_at = max(self._free_at, self._clock()) + count / self._bytes_per_second
+            return count
 
     @property
     def _largest_turn(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -13,11 +14,11 @@ from recorderd.mp4.snapshot import Snapshot
 from recorderd.settings import Settings
 from recorderd.store.footage import still_path
 from recorderd.store.reader import RecordingRow
-from recorderd.store.search import Page, Search, orders_exactly, search, stations
+from recorderd.store.search import Page, orders_exactly, search, stations
 from recorderd.web.archive import Archive
 from recorderd.web.figures import Figures
 from recorderd.web.library import look_up, missing, plays_in_browsers, video_file
-from recorderd.web.live import look
+from recorderd.web.live import is_cut_off, look
 from recorderd.web.problems import ProblemError
 from recorderd.web.questions import Question, read_question, written
 from recorderd.web.so_far import SoFar, plays_so_far
@@ -47,7 +48,7 @@ class Pages:
         """
         question = read_question(request.query)
         asked = question.search
-        if asked.text and question.after is None and "list" not in request.query:
+        if question.names_an_order and "list" not in request.query:
             named = await self._archive.ask(orders_exactly, self._settings.database_url, asked.text)
             if named:
                 raise web.HTTPSeeOther(self._player_url(request, _best(named)))
@@ -84,11 +85,13 @@ class Pages:
         trouble: ProblemError | None = None
         has_still = False
         snapshot: Snapshot | None = None
+        cut_off = False
         try:
-            if row.state == "recording":
-                snapshot = await self._so_far.look(row)
+            if row.state == RecordingState.RECORDING:
+                cut_off = await self._archive.ask(is_cut_off, self._settings, row)
+                snapshot = await self._what_there_is(row, cut_off)
             else:
-                has_still = await self._archive.ask(self._look_for_files, row)
+                has_still = await self._archive.fetch(self._look_for_files, row)
         except ProblemError as problem:
             trouble = problem
         text = render(
@@ -100,12 +103,34 @@ class Pages:
             trouble=trouble,
             has_still=has_still,
             so_far=snapshot,
+            cut_off=cut_off,
             share_days=self._settings.web.share_days,
             plays=plays_in_browsers(row) if snapshot is None else plays_so_far(snapshot),
             start=_second(request.query.get("t", "")),
             frame_rate=_frame_rate(row, snapshot),
+            offset_minutes=_offset_minutes(row),
         )
         return web.Response(text=text, content_type="text/html")
+
+    async def _what_there_is(self, row: RecordingRow, cut_off: bool) -> Snapshot:
+        """What was recorded so far. Raises ProblemError that says why there is nothing."""
+        if cut_off and row.station != self._settings.station.name:
+            raise ProblemError(
+                409,
+                "This order was begun at another station",
+                f"It is being packed at {row.station}, or was cut off there. "
+                "Its video is on that station's own pages.",
+            )
+        try:
+            return await self._so_far.look(row)
+        except ProblemError:
+            if not cut_off:
+                raise
+            raise ProblemError(
+                409,
+                "This recording was cut off",
+                "What is left of it is repaired as soon as the station runs again.",
+            ) from None
 
     def _look_for_files(self, row: RecordingRow) -> bool:
         """Whether there is a picture of the label. Raises ProblemError if there is no video."""
@@ -121,17 +146,11 @@ class Pages:
         squeezed = "".join(asked.text.split())
         if not page.rows and question.after is None and squeezed != asked.text:
             # Tracking numbers are often printed, and pasted, in groups.
-            page = search(url, _with_text(asked, squeezed), None, limit)
+            page = search(url, replace(asked, text=squeezed), None, limit)
         return page
 
     def _player_url(self, request: web.Request, row: RecordingRow) -> str:
         return f"{request.config_dict[PREFIX]}/recordings/{row.id}"
-
-
-def _with_text(asked: Search, text: str) -> Search:
-    return Search(
-        text, asked.order, asked.begin, asked.end, asked.station, asked.flagged, asked.states
-    )
 
 
 def _best(rows: list[RecordingRow]) -> RecordingRow:
@@ -147,6 +166,12 @@ def _following(row: RecordingRow, siblings: list[RecordingRow]) -> RecordingRow 
     """The next part of the same take."""
     later = [each for each in siblings if each.take == row.take and each.part > row.part]
     return min(later, key=lambda each: each.part, default=None)
+
+
+def _offset_minutes(row: RecordingRow) -> int:
+    """How far the station's own time was ahead of UTC then."""
+    offset = row.started_at.astimezone().utcoffset()
+    return 0 if offset is None else round(offset.total_seconds() / 60)
 
 
 def _second(text: str) -> float | None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from recorderd.web.archive import Archive
-from recorderd.web.guard import CLIENT, HTTPS, OPEN, Allowance, address_of
+from recorderd.web.guard import CLIENT, HTTPS, OPEN, Allowance, address_of, neighbourhood
 from recorderd.web.keys import Signer
 from recorderd.web.problems import ProblemError, wants_json
 from recorderd.web.templates import PREFIX, render
@@ -24,6 +24,11 @@ SESSION_SECONDS: Final = 12 * 3600.0
 LONGEST_PASSWORD: Final = 1024
 _ATTEMPTS_PER_SECOND: Final = 0.2
 _FREE_ATTEMPTS: Final = 6
+_ATTEMPTS_OF_ALL_PER_SECOND: Final = 1.0
+_FREE_ATTEMPTS_OF_ALL: Final = 60
+"""Somebody with many addresses is slowed down, a whole office in the morning is not."""
+_OPEN_PLACES: Final = ("/login", "/healthz")
+_CHALLENGE: Final = 'Basic realm="recorderd", charset="UTF-8"'
 _COST: Final = {"n": 1 << 14, "r": 8, "p": 1}
 """scrypt (RFC 7914): 16 MB and some 50 ms a guess."""
 
@@ -53,13 +58,14 @@ class Door:
         self._archive = archive
         self._signer = signer
         self._attempts = Allowance(_ATTEMPTS_PER_SECOND, burst=_FREE_ATTEMPTS)
+        self._attempts_of_all = Allowance(_ATTEMPTS_OF_ALL_PER_SECOND, burst=_FREE_ATTEMPTS_OF_ALL)
         self._known: bytes | None = None
 
     def middleware(self) -> Middleware:
         @web.middleware
         async def locked(request: web.Request, handler: Handler) -> web.StreamResponse:
             path = request.path.removeprefix(request.config_dict[PREFIX])
-            open_to_all = request[OPEN] or path == "/login" or path.startswith("/static/")
+            open_to_all = request[OPEN] or path in _OPEN_PLACES or path.startswith("/static/")
             if not self._hashed or open_to_all or await self._may_enter(request):
                 return await handler(request)
             if wants_json(request) or request.path.endswith(("/metrics", "/video")):
@@ -67,7 +73,8 @@ class Door:
                     401,
                     "A password is needed",
                     "Send it by HTTP Basic authentication, with any user name.",
-                    {"WWW-Authenticate": 'Basic realm="recorderd", charset="UTF-8"'},
+                    # A page that is open already must not bring up the browser's own window.
+                    {} if _by_script(request) else {"WWW-Authenticate": _CHALLENGE},
                 )
             there = request.path_qs
             raise web.HTTPSeeOther(
@@ -83,14 +90,16 @@ class Door:
 
     async def enter(self, request: web.Request) -> web.Response:
         """Look at the password that was given."""
-        form = await request.post()
+        try:
+            form = await request.post()
+        except (ValueError, LookupError):
+            raise ProblemError(400, "That was no password", "Use the form.") from None
         password, to = str(form.get("password", "")), str(form.get("to", ""))
         if not self._hashed or not await self._right(request, password):
             text = render(request, "login.html", to=to, wrong=True)
             return web.Response(text=text, status=403, content_type="text/html")
         prefix = request.config_dict[PREFIX]
-        local = to.startswith(f"{prefix}/") and not to.startswith(("//", "/\\"))
-        answer = web.HTTPSeeOther(to if local else f"{prefix}/")
+        answer = web.HTTPSeeOther(_place_of_ours(to, prefix))
         answer.set_cookie(
             COOKIE,
             self._signer.sign(self._session, SESSION_SECONDS),
@@ -127,7 +136,11 @@ class Door:
         if self._known is not None and hmac.compare_digest(self._known, digest):
             return True
         address = address_of(request[CLIENT])
-        if address is None or not self._attempts.take(address):
+        if (
+            address is None
+            or not self._attempts.take(neighbourhood(address))
+            or not self._attempts_of_all.take("")
+        ):
             raise ProblemError(
                 429, "Too many wrong passwords", "Wait a moment.", {"Retry-After": "10"}
             )
@@ -135,3 +148,19 @@ class Door:
             return False
         self._known = digest
         return True
+
+
+def _by_script(request: web.Request) -> bool:
+    """Whether a script of our pages asks."""
+    return request.headers.get("X-Requested-With") == "recorderd"
+
+
+def _place_of_ours(to: str, prefix: str) -> str:
+    """Where to go after the password: `to` if that is a page here.
+
+    Browsers leave out tabs and line ends and take a backslash for a slash, so that what looks
+    like a path may lead to another machine (WHATWG URL).
+    """
+    start = f"{prefix}/"
+    plain = to.isprintable() and "\\" not in to
+    return to if plain and to.startswith(start) and not to.startswith("//") else start

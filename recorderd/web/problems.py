@@ -115,6 +115,11 @@ async def problems_in_words(request: web.Request, handler: Handler) -> web.Strea
     return answer(request, found)
 
 
+def link_has_expired() -> ProblemError:
+    """The answer for a customer's link that is no longer good, or never was."""
+    return ProblemError(404, "This link has expired", "Ask for a new one.")
+
+
 def busy() -> ProblemError:
     """The answer while the catalogue or this server has too much to do."""
     return ProblemError(

@@ -27,6 +27,12 @@ class Question:
     after: Cursor | None
     limit: int | None
 
+    @property
+    def names_an_order(self) -> bool:
+        """Whether a text and nothing else is asked for: it may be an order's whole number."""
+        text = self.search.text
+        return bool(text) and self.after is None and self.search == Search(text=text)
+
 
 def read_question(query: Mapping[str, str]) -> Question:
     """Read the query of a search; what is empty is not asked for. Raises ProblemError."""

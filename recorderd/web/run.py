@@ -11,6 +11,8 @@ import resource
 import signal
 import socket
 import sys
+import threading
+import time
 from typing import Final
 
 import structlog
@@ -29,6 +31,7 @@ _LONGEST_LINE_BYTES: Final = 32_768
 _LONGEST_HEADER_BYTES: Final = 8190
 _FIRST_BYTE_SECONDS: Final = 30
 _NICE: Final = 10
+_LAST_WORDS_SECONDS: Final = 1.0
 
 log = structlog.get_logger("web")
 
@@ -42,7 +45,20 @@ def main(settings: Settings) -> int:
     # Errors of our own are logged by `problems_in_words`.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     asyncio.run(_serve(settings))
+    _leave_hanging_threads()
     return 0
+
+
+def _leave_hanging_threads() -> None:
+    """End now if a thread still waits for a disk that is gone: Python would wait for it."""
+    deadline = time.monotonic() + _LAST_WORDS_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                log.warning("a disk does not answer: it is waited for no longer")
+                sys.stdout.flush()
+                os._exit(0)
 
 
 def print_password_hash() -> int:

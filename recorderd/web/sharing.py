@@ -8,9 +8,10 @@ from aiohttp import web
 
 from recorderd.settings import Settings
 from recorderd.web.archive import Archive
+from recorderd.web.keys import Signer
 from recorderd.web.library import look_up, packed_right_now, plays_in_browsers, video_file
 from recorderd.web.media import Media
-from recorderd.web.problems import ProblemError
+from recorderd.web.problems import ProblemError, link_has_expired
 from recorderd.web.templates import render
 
 _DAY_SECONDS: Final = 86400.0
@@ -20,11 +21,11 @@ _WHAT: Final = "share-"
 class Sharing:
     """Makes such links, and answers them."""
 
-    def __init__(self, settings: Settings, archive: Archive, media: Media) -> None:
+    def __init__(self, settings: Settings, archive: Archive, media: Media, signer: Signer) -> None:
         self._settings = settings
         self._archive = archive
         self._media = media
-        self._signer = media.signer
+        self._signer = signer
 
     @property
     def days(self) -> int:
@@ -57,7 +58,7 @@ class Sharing:
         """What somebody outside sees: the video of one recording, and nothing else."""
         token = request.match_info["token"]
         row, _ = await self._archive.ask(look_up, self._settings, self._required(token))
-        await self._archive.ask(video_file, self._settings, row)
+        await self._archive.fetch(video_file, self._settings, row)
         text = render(request, "shared.html", row=row, token=token, plays=plays_in_browsers(row))
         return web.Response(text=text, content_type="text/html")
 
@@ -68,7 +69,7 @@ class Sharing:
     def _required(self, token: str) -> str:
         recording_id = self._recording(token)
         if recording_id is None:
-            raise ProblemError(404, "This link has expired", "Ask for a new one.")
+            raise link_has_expired()
         return recording_id
 
     def _recording(self, token: str) -> str | None:

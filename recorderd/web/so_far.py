@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Final
 
+from recorderd.core.model import RecordingState
 from recorderd.mp4.fragments import UnreadableError
 from recorderd.mp4.snapshot import Snapshot, take_snapshot
 from recorderd.settings import Settings
@@ -15,7 +17,7 @@ from recorderd.web.library import footage_path, missing, packed_right_now
 from recorderd.web.ranges import Validators
 from recorderd.web.sending import OpenFile
 
-_REMEMBERED: Final = 8
+_REMEMBERED: Final = 16
 """Snapshots kept for the next Range request: some 100 kB each for a long recording."""
 _JUST_BEGUN: Final = "The recording has only just begun: it can be watched in a moment."
 _PLAYED: Final = frozenset({"avc1", "avc3", "hvc1", "hev1", "av01"})
@@ -27,40 +29,61 @@ class SoFar:
     def __init__(self, settings: Settings, archive: Archive) -> None:
         self._settings = settings
         self._archive = archive
-        self._known: OrderedDict[tuple[int, int], Snapshot] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int, int], Snapshot] = OrderedDict()
 
     async def look(self, row: RecordingRow) -> Snapshot:
         """What the recording's file holds by now. Raises ProblemError."""
         opened, snapshot = await self._open(row, None)
-        opened.file.close()
+        opened.close()
+        if snapshot is None:
+            raise packed_right_now(_JUST_BEGUN)
         return snapshot
 
-    async def open(self, row: RecordingRow, until: int) -> OpenFile:
-        """The video up to the `end` of a look, for good the same. Raises ProblemError."""
+    async def open(self, row: RecordingRow, until: int) -> OpenFile | None:
+        """The video up to the `end` of a look, for good the same.
+
+        None if the file is another one now. Raises ProblemError.
+        """
         opened, snapshot = await self._open(row, until)
+        if snapshot is None:
+            opened.close()
+            if row.state != RecordingState.RECORDING:
+                return None
+            raise packed_right_now(_JUST_BEGUN)
         opened.head, opened.begin, opened.size = snapshot.head, snapshot.begin, snapshot.size
         # The file's own date changes while it grows, the snapshot does not.
         modified = row.started_at.replace(microsecond=0)
-        opened.validators = Validators(f'"{opened.inode:x}-so-far-{snapshot.end:x}"', modified)
+        version = zlib.crc32(snapshot.head)
+        opened.validators = Validators(f'"{version:x}-so-far-{snapshot.end:x}"', modified)
         return opened
 
-    async def _open(self, row: RecordingRow, until: int | None) -> tuple[OpenFile, Snapshot]:
-        opened = await self._archive.ask(self._open_somewhere, row)
-        with ExitStack() as on_failure:
-            on_failure.callback(opened.file.close)
-            snapshot = self._known.get((opened.inode, until or 0))
-            try:
-                if snapshot is None:
-                    snapshot = await self._archive.ask(take_snapshot, opened.file, until)
-            except UnreadableError:
-                raise packed_right_now(_JUST_BEGUN) from None
-            except OSError:
+    async def _open(self, row: RecordingRow, until: int | None) -> tuple[OpenFile, Snapshot | None]:
+        opened = await self._archive.fetch(self._open_somewhere, row)
+        try:
+            return opened, await self._snapshot(row, opened, until)
+        except BaseException as error:
+            opened.close()
+            if isinstance(error, OSError):
                 raise missing() from None
-            on_failure.pop_all()
-        self._known[opened.inode, snapshot.end] = snapshot
-        if len(self._known) > _REMEMBERED:
+            raise
+
+    async def _snapshot(
+        self, row: RecordingRow, opened: OpenFile, until: int | None
+    ) -> Snapshot | None:
+        # While nothing was added to the file, its newest snapshot is known.
+        asked = row.id, opened.inode, opened.size if until is None else until
+        snapshot = self._known.get(asked)
+        if snapshot is None:
+            try:
+                snapshot = await self._archive.fetch(take_snapshot, opened.file, until)
+            except UnreadableError:
+                return None
+        for key in (asked, (row.id, opened.inode, snapshot.end)):
+            self._known[key] = snapshot
+            self._known.move_to_end(key)
+        while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return opened, snapshot
+        return snapshot
 
     def _open_somewhere(self, row: RecordingRow) -> OpenFile:
         """Open the file where it is written, or where it lies for good: it may move just now."""
@@ -68,7 +91,7 @@ class SoFar:
         for path in (incoming, footage_path(self._settings, row)):
             with suppress(OSError):
                 return OpenFile(path)
-        if row.state == "recording":
+        if row.state == RecordingState.RECORDING:
             # The row is made first, the file a moment later.
             raise packed_right_now(_JUST_BEGUN)
         raise missing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -27,6 +28,7 @@ def environment(prefix: str, assets: Assets) -> Environment:
     made.globals["url"] = lambda path: prefix + path
     made.globals["asset"] = lambda name: f"{prefix}/static/{name}?v={assets.version(name)}"
     made.filters.update(
+        in_address=lambda text: quote(text, safe="", errors="replace"),
         when=words.when,
         moment=words.moment,
         lasting=words.length,

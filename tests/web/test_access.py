@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from recorderd.store.identity import new_recording_id
+from recorderd.web import password
 from recorderd.web.keys import Signer
 from recorderd.web.password import fits, hash_password
 
@@ -78,10 +79,58 @@ def test_the_password_opens(locked: tuple[Archive, Server]) -> None:
     assert server.get("/", {"Cookie": cookie.partition(";")[0][:-2] + "xx"}).status == 303
 
 
-@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "/\\evil.example", ""])
+@pytest.mark.parametrize(
+    "to",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example",
+     "/\n/evil.example", "/\r//evil.example", "\t//evil.example", ""],
+)  # fmt: skip
 def test_the_login_leads_nowhere_else(locked: tuple[Archive, Server], to: str) -> None:
     _, server = locked
     assert login(server, PASSWORD, to).headers["Location"] == "/"
+
+
+def test_a_form_that_is_broken_is_refused(locked: tuple[Archive, Server]) -> None:
+    _, server = locked
+    for kind in ("multipart/form-data", "application/x-www-form-urlencoded; charset=nonsense"):
+        answer = server.get("/login", {"Content-Type": kind}, "POST", body="password=x")
+        assert answer.status == 400
+
+
+def test_whether_it_works_may_be_asked_without_the_password(
+    locked: tuple[Archive, Server],
+) -> None:
+    _, server = locked
+    assert server.get("/healthz").text == "ok\n"
+
+
+def test_a_page_that_is_open_is_not_asked_by_the_browser_s_own_window(
+    locked: tuple[Archive, Server],
+) -> None:
+    _, server = locked
+    answer = server.get("/api/status", {"X-Requested-With": "recorderd"})
+    assert (answer.status, "WWW-Authenticate" in answer.headers) == (401, False)
+
+
+def test_guessing_from_many_addresses_is_slowed_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(password, "_FREE_ATTEMPTS_OF_ALL", 8)
+    monkeypatch.setattr(password, "_ATTEMPTS_OF_ALL_PER_SECOND", 1e-6)
+    settings = settings_in(
+        tmp_path, password_hash=hash_password(PASSWORD), trusted_proxies=("127.0.0.1/32",)
+    )
+    Archive(settings).catalogue.close()
+    server = Server(settings)
+    try:
+        statuses = [
+            server.get(
+                "/api/status", {"X-Forwarded-For": f"10.0.{n}.1", **basic(f"guess {n}")}
+            ).status
+            for n in range(10)
+        ]
+        assert statuses == [401] * 8 + [429] * 2
+    finally:
+        server.close()
 
 
 def test_guessing_is_slowed_down(locked: tuple[Archive, Server]) -> None:
@@ -130,8 +179,11 @@ def test_a_link_shows_one_video_to_a_stranger_and_nothing_else(tmp_path: Path) -
         assert "Label" not in page.text
         assert server.get(f"{link}/video", {"Range": "bytes=0-9"}).status == 206
         assert server.get(f"{link}/video?download").status == 200
-        for path in ("/", f"/recordings/{new.id}", f"{link}x", link.replace(new.id, other.id)):
+        for path in ("/", f"/recordings/{new.id}", f"/recordings/{new.id}/video"):
             assert server.get(path).status == 403
+        for path in (f"{link}x", link.replace(new.id, other.id), f"{link}x/video"):
+            answer = server.get(path)
+            assert (answer.status, "This link has expired" in answer.text) == (404, True)
         assert "by a shared link" in outside.visits_file.read_text()
     finally:
         server.close()

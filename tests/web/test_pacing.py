@@ -9,6 +9,10 @@ import pytest
 from recorderd.web.pacing import Pace
 
 
+def always() -> bool:
+    return True
+
+
 class Scene:
     """A clock that moves only when somebody sleeps."""
 
@@ -30,7 +34,7 @@ class Scene:
     async def download(self, size: int) -> float:
         began, left = self.now, size
         while left:
-            left -= await self.pace.wait(min(4 << 20, left))
+            left -= await self.pace.wait(min(4 << 20, left), always)
         return self.now - began
 
 
@@ -51,19 +55,34 @@ def test_not_faster_than_allowed_while_an_order_is_recorded() -> None:
 
 
 def test_many_share_it_evenly() -> None:
-    async def all_at_once(pace: Pace) -> list[int]:
-        """Everybody asks for a turn again and again, in the order in which turns come."""
-        sent = [0] * 20
-        for _ in range(50):
-            for client in range(20):
-                sent[client] += await pace.wait(4 << 20)
-        return sent
-
     scene = Scene(100e6)
+    sent = [0] * 20
+
+    async def client(number: int) -> None:
+        for _ in range(50):
+            sent[number] += await scene.pace.wait(4 << 20, always)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(client(number) for number in range(20)))
+
     began = scene.now
-    sent = asyncio.run(all_at_once(scene.pace))
+    asyncio.run(all_at_once())
     assert max(sent) == min(sent)
     assert sum(sent) / (scene.now - began) == pytest.approx(100e6, rel=0.02)
+
+
+def test_who_has_left_takes_nothing_from_the_others() -> None:
+    scene = Scene(1e6)
+
+    async def all_at_once() -> float:
+        leavers = [asyncio.create_task(scene.pace.wait(4 << 20, lambda: False)) for _ in range(50)]
+        began = scene.now
+        await scene.pace.wait(65_536, always)
+        await scene.pace.wait(65_536, always)
+        assert [await leaver for leaver in leavers] == [0] * 50
+        return scene.now - began
+
+    assert asyncio.run(all_at_once()) < 0.2
 
 
 def test_it_looks_once_a_second_whether_an_order_is_recorded() -> None:
@@ -71,7 +90,7 @@ def test_it_looks_once_a_second_whether_an_order_is_recorded() -> None:
 
     async def ask(times: int) -> None:
         for _ in range(times):
-            await scene.pace.wait(1000)
+            await scene.pace.wait(1000, always)
 
     asyncio.run(ask(50))
     assert scene.asked == 1

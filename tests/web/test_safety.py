@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recorderd.settings import Settings, WebSettings
-from recorderd.web.guard import Allowance, Guard, address_of
+from recorderd.web.guard import Allowance, Guard, address_of, neighbourhood
 
 from .archive import HOSTILE, Archive, settings_in
 from .serving import Server
@@ -109,10 +109,33 @@ def test_a_flood_is_refused_and_forgiven() -> None:
     one, other = address_of("10.0.0.1"), address_of("10.0.0.2")
     assert one is not None
     assert other is not None
-    assert [allowance.take(one) for _ in range(25)].count(True) == 20
-    assert allowance.take(other)
+    assert [allowance.take(str(one)) for _ in range(25)].count(True) == 20
+    assert allowance.take(str(other))
     now[0] = 1.0
-    assert [allowance.take(one) for _ in range(10)].count(True) == 5
+    assert [allowance.take(str(one)) for _ in range(10)].count(True) == 5
+
+
+def test_the_addresses_of_one_machine_count_as_one_client() -> None:
+    def client(text: str) -> str:
+        address = address_of(text)
+        assert address is not None
+        return neighbourhood(address)
+
+    assert client("2001:db8::1") == client("2001:db8::ffff:1")
+    assert client("2001:db8:0:1::1") != client("2001:db8::1")
+    assert client("10.0.0.1") != client("10.0.0.2")
+    assert client("::ffff:10.0.0.1") == client("10.0.0.1")
+
+
+def test_strangers_that_flood_are_no_longer_answered_one_by_one(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, allowed_networks=("10.0.0.0/8",))
+    web = replace(settings.web, requests_per_second=1.0)
+    server = Server(replace(settings, web=web))
+    try:
+        statuses = [server.get("/").status for _ in range(6)]
+        assert statuses == [403] * 4 + [429] * 2
+    finally:
+        server.close()
 
 
 def test_a_stranger_sees_nothing(tmp_path: Path) -> None:

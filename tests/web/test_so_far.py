@@ -11,7 +11,7 @@ from recorderd.mp4.boxes import is_closed
 from recorderd.store.catalogue import NewRecording
 from tests.mp4.growing import decoded, written
 
-from .archive import Archive
+from .archive import Archive, video
 from .serving import Server
 from .test_api import publish
 
@@ -22,10 +22,17 @@ def grown(archive: Archive, new: NewRecording, share: float) -> None:
     archive.incoming(new).write_bytes(content[: int(len(content) * share)])
 
 
+def is_written(archive: Archive, new: NewRecording) -> None:
+    """The station says that it is busy with this recording."""
+    open_recording = {"id": new.id, "order": new.order.order_id, "part": 1, "stage": "writing"}
+    publish(archive.settings, order=new.order.order_id, recordings=[open_recording])
+
+
 @pytest.fixture
 def running(archive: Archive) -> NewRecording:
     new = archive.begin("SO-1")
     grown(archive, new, 0.5)
+    is_written(archive, new)
     return new
 
 
@@ -123,6 +130,7 @@ def test_before_the_first_picture_it_asks_for_patience(
     archive: Archive, server: Server, content: bytes | None
 ) -> None:
     new = archive.begin("SO-1")
+    is_written(archive, new)
     if content is not None:
         archive.incoming(new).write_bytes(content)
     page = server.get(f"/recordings/{new.id}")
@@ -142,6 +150,39 @@ def test_what_no_browser_plays_says_why(archive: Archive, server: Server) -> Non
     assert "MJPEG" in page
     assert "<video" not in page
     assert server.get(f"/api/recordings/{new.id}").json["so_far"]["plays"] is False
+
+
+def test_what_was_cut_off_is_not_called_running(
+    archive: Archive, server: Server, running: NewRecording
+) -> None:
+    publish(archive.settings, phase="ready", order=None, recordings=[])
+    page = server.get(f"/recordings/{running.id}").text
+    assert "This recording was cut off" in page
+    assert "being packed right now" not in page
+    assert "<video" in page
+    archive.incoming(running).unlink()
+    page = server.get(f"/recordings/{running.id}").text
+    assert "repaired as soon as the station runs again" in page
+    assert "only just begun" not in page
+
+
+def test_what_another_station_records_is_on_its_own_pages(archive: Archive, server: Server) -> None:
+    new = archive.begin("SO-1")
+    with archive.catalogue.transaction() as tables:
+        tables.recordings.update(station="bench-<2>").execute()
+    page = server.get(f"/recordings/{new.id}").text
+    assert "begun at another station" in page
+    assert "bench-&lt;2&gt;" in page
+
+
+def test_an_old_address_leads_to_the_video_that_was_encoded_meanwhile(
+    archive: Archive, server: Server, running: NewRecording
+) -> None:
+    address = video_address(server, running)
+    archive.incoming(running).unlink()
+    archive.finish(running, video())
+    answer = server.get(address)
+    assert (answer.status, answer.headers["Location"]) == (307, f"/recordings/{running.id}/video")
 
 
 @pytest.mark.parametrize("until", ["", "x", "-1", "1.5", "9" * 19, "%D9%A3"])
@@ -171,8 +212,6 @@ def test_nothing_outside_the_footage_folder_is_sent(
 def test_the_line_about_the_station_leads_there(
     archive: Archive, server: Server, running: NewRecording
 ) -> None:
-    open_recording = {"id": running.id, "order": "SO-1", "part": 1, "stage": "writing"}
-    publish(archive.settings, order="SO-1", recordings=[open_recording])
     assert f'id="live-watch" href="/recordings/{running.id}">' in server.get("/").text
     assert server.get("/api/status").json["words"]["recording_id"] == running.id
     publish(archive.settings, phase="ready", order=None, recordings=[])

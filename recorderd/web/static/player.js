@@ -2,16 +2,16 @@
 const player = document.getElementById("player");
 const box = document.getElementById("q");
 
-document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !event.target.closest("input")) {
-    event.preventDefault();
-    box.focus();
-  }
-});
-
-// A recording that cannot be watched yet: look again.
-if (document.querySelector("[data-state=recording], [data-state=captured]")) {
-  setTimeout(() => location.reload(), 3000);
+// What cannot be watched yet: look again, but take nothing away that is being typed.
+const waiting = document.querySelector("[data-state=recording], [data-state=captured]");
+if (waiting) {
+  setInterval(async () => {
+    if (document.hidden || box.value || document.activeElement === box) return;
+    const { document: recording } = await askStation(waiting.dataset.url);
+    if (!recording) return;
+    const watchable = recording.so_far && recording.so_far.plays;
+    if (watchable || recording.state !== waiting.dataset.state) location.reload();
+  }, 3000);
 }
 
 if (player) enhance(player);
@@ -23,15 +23,18 @@ function enhance(player) {
   const started = Date.parse(player.dataset.started);
   const frame = 1 / Number(player.dataset.rate);
   const speeds = [...document.querySelectorAll("[data-speed]")];
+  // The time of day at the station, wherever the page is looked at.
+  const offset = Number(player.dataset.offset) * 60000;
   const formatted = new Intl.DateTimeFormat(undefined, {
-    hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1, hour12: false,
+    hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1,
+    hourCycle: "h23", timeZone: "UTC",
   });
   document.getElementById("controls").hidden = false;
   document.getElementById("keys").hidden = false;
 
   const show = (seconds) => {
     const moment = new Date(started + seconds * 1000);
-    clock.textContent = formatted.format(moment);
+    clock.textContent = formatted.format(moment.getTime() + offset);
     clock.dateTime = moment.toISOString();
   };
   show(0);
@@ -101,23 +104,13 @@ function enhance(player) {
     setTimeout(() => { copy.textContent = copyText; }, 2500);
   });
 
-  const keys = {
-    " ": toggle, k: toggle,
+  Object.assign(shortcuts, {
+    " ": toggle,
     ArrowLeft: () => seek(video.currentTime - 5), ArrowRight: () => seek(video.currentTime + 5),
-    j: () => seek(video.currentTime - 10), l: () => seek(video.currentTime + 10),
     ",": () => step(-1), ".": () => step(1),
     "-": () => nextSpeed(-1), "+": () => nextSpeed(1), "=": () => nextSpeed(1),
-    f: fullScreen, Home: () => seek(0), End: () => seek(video.duration || 0),
-  };
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.target.closest("input, select, summary, dialog")) return;
-    if (event.key === " " && event.target.closest("button, a")) return;
-    const action = keys[event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
-  }, true);
+    f: fullScreen,
+  });
 
   video.addEventListener("error", () => {
     document.getElementById("unplayable").hidden = false;

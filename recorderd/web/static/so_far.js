@@ -17,49 +17,43 @@
     return Math.floor(whole / 60) + ":" + String(whole % 60).padStart(2, "0");
   };
 
-  // What is known of the recording now; null if there is no connection.
-  const look = async () => {
-    try {
-      const response = await fetch(running.dataset.url);
-      return response.ok ? await response.json() : null;
-    } catch {
-      return null;
-    }
-  };
-
-  const show = (recording) => {
-    if (recording === null) {
-      details.textContent = "No connection to the station.";
-    } else if (recording.so_far === null) {
+  const show = ({ document: recording, problem }) => {
+    if (problem) {
+      details.textContent = problem;
+    } else if (recording.state !== "recording") {
       ended = true;
       running.classList.add("over");
       headline.textContent = "The recording has ended.";
       details.textContent = "You see the first " + lasting(loaded) + ".";
       newest.textContent = "Open the whole video";
-    } else {
+    } else if (recording.so_far) {
       details.textContent = "It has lasted " + lasting(recording.so_far.seconds) +
         "; you see it up to " + lasting(loaded) + ".";
     }
   };
 
+  // What there is by now; undefined if it has ended or cannot be told just now.
+  const look = async () => {
+    const answer = await askStation(running.dataset.url);
+    show(answer);
+    return answer.document && !ended ? answer.document.so_far : undefined;
+  };
+
   // Put the longer video in the place of this one. Its pictures are the same up to here.
-  const goOn = (soFar, seconds, play) => {
+  const goOn = (soFar, seconds) => {
     const speed = video.playbackRate;
     loaded = soFar.seconds;
     video.src = soFar.video + "#t=" + seconds;
     video.playbackRate = video.defaultPlaybackRate = speed;
-    if (play) video.play().catch(() => { /* the browser wants to be asked by a person */ });
+    video.play().catch(() => { /* the browser wants to be asked by a person */ });
   };
 
   const refresh = async () => {
     if (document.hidden || ended) return;
-    const recording = await look();
-    show(recording);
-    const soFar = recording && recording.so_far;
+    const soFar = await look();
     if (waiting && soFar && soFar.seconds > loaded + 1) {
       waiting = false;
-      goOn(soFar, loaded, true);
-      show(recording);
+      goOn(soFar, loaded);
     }
   };
   setInterval(refresh, 3000);
@@ -78,9 +72,7 @@
       location.assign(page + "?t=" + Math.floor(video.currentTime));
       return;
     }
-    const recording = await look();
-    show(recording);
-    const soFar = recording && recording.so_far;
-    if (soFar) goOn(soFar, Math.max(0, soFar.seconds - 1), true);
+    const soFar = await look();
+    if (soFar) goOn(soFar, Math.max(0, soFar.seconds - 1));
   });
 }
