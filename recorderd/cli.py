@@ -153,6 +153,14 @@ def _fsck(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_fsck(loaded.settings, options.json)
 
 
+def _verify(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.verify import run_verify
+
+    logs.set_up(loaded.settings.log, "verify")
+    return run_verify(loaded.settings, options.order, options.key, options.json)
+
+
 def _text(argument: str) -> str:
     """Python keeps bytes that are not UTF-8 in a form that no database takes."""
     try:
@@ -281,6 +289,19 @@ def _parser() -> argparse.ArgumentParser:
             "recorderd fsck --json",
         )
     )
+    verify = add(
+        "verify",
+        _verify,
+        "check that recordings are as they were when this station sealed them",
+        "recorderd verify --all",
+    )
+    which = verify.add_mutually_exclusive_group(required=True)
+    which.add_argument("order", nargs="?", type=_text, metavar="ORDER", help="a whole order id")
+    which.add_argument("--all", action="store_true", help="all recordings on this disk")
+    verify.add_argument(
+        "--key", type=Path, metavar="FILE", help="believe only seals by this public key (PEM)"
+    )
+    add_json(verify)
     bench = commands.add_parser(
         "bench",
         help="measure how well and how fast it works",

@@ -448,6 +448,21 @@ class Settings:
         return self.state_folder / "visits.jsonl"
 
     @property
+    def key_file(self) -> Path:
+        """The private key that the finisher seals with; nobody else may read it."""
+        return self.state_folder / "station-key.pem"
+
+    @property
+    def public_key_file(self) -> Path:
+        """The public key to check seals with; former ones lie beside it."""
+        return self.state_folder / "station-public-key.pem"
+
+    @property
+    def newest_seal_file(self) -> Path:
+        """The end of the chain of seals, kept outside of the catalogue."""
+        return self.state_folder / "newest-seal.json"
+
+    @property
     def panel_socket(self) -> Path:
         return Path(self.panel.socket or self.run_folder / "panel.sock")
 

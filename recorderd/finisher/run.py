@@ -20,6 +20,7 @@ from recorderd.finisher.fingerprint import fingerprint
 from recorderd.finisher.idle import Idleness
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
+from recorderd.proof.sealer import Sealer
 from recorderd.settings import Settings
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
@@ -77,6 +78,7 @@ class Finisher:
             if footage_id is None or footage.check(self._settings, footage_id).problem:
                 return  # The disk is not there or is full: the station says so.
             chores = Chores(catalogue)
+            sealer = Sealer(self._settings, catalogue)
             jobs: list[
                 tuple[str, Callable[[], list[Finished]], Callable[[Chores, Finished], None]]
             ] = [
@@ -84,6 +86,7 @@ class Finisher:
                 # Before the hashes: what was transcoded needs only that of the new file.
                 ("transcode", chores.deferred, self._transcode),
                 ("fingerprint", chores.without_fingerprint, self._fingerprint),
+                ("seal", sealer.waiting, lambda _, recording: self._seal(sealer, recording)),
             ]
             for name, recordings, job in jobs:
                 for recording in recordings():
@@ -136,9 +139,13 @@ class Finisher:
 
     def _fingerprint(self, chores: Chores, recording: Finished) -> None:
         path = self._settings.footage_folder / recording.path
-        digest = fingerprint(path, self._idleness.pause_while_recording)
-        if digest is not None:
-            chores.fingerprinted(recording.id, digest)
+        found = fingerprint(path, self._idleness.pause_while_recording)
+        if found is not None:
+            chores.fingerprinted(recording.id, found.sha256, found.crc32)
+
+    def _seal(self, sealer: Sealer, recording: Finished) -> None:
+        if not self._idleness.pause_while_recording():
+            sealer.seal(recording.id)
 
     def _transcode(self, chores: Chores, recording: Finished) -> None:
         if not self._has_room_beside(recording):

@@ -47,7 +47,7 @@ def transcode(
         try:
             original = fingerprint(path, pause)
             if original is None or not _encode(
-                path, half_done, facts, original, recording, settings, pause
+                path, half_done, facts, original.sha256, recording, settings, pause
             ):
                 return None
             with storage_errors(path):
