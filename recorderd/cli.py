@@ -161,6 +161,14 @@ def _verify(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_verify(loaded.settings, options.order, options.key, options.json)
 
 
+def _export(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.export import run_export
+
+    logs.set_up(loaded.settings.log, "export")
+    return run_export(loaded.settings, options.order, options.output, options.largest_megabytes)
+
+
 def _text(argument: str) -> str:
     """Python keeps bytes that are not UTF-8 in a form that no database takes."""
     try:
@@ -302,6 +310,22 @@ def _parser() -> argparse.ArgumentParser:
         "--key", type=Path, metavar="FILE", help="believe only seals by this public key (PEM)"
     )
     add_json(verify)
+    export = add(
+        "export",
+        _export,
+        "write one zip with an order's videos and all that proves them",
+        "recorderd export 4711 --output 4711.zip --largest-megabytes 25",
+    )
+    export.add_argument("order", type=_text, metavar="ORDER", help="a whole order id")
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="the zip to write (default: named by the order)"
+    )
+    export.add_argument(
+        "--largest-megabytes",
+        type=_positive,
+        metavar="N",
+        help="cut larger videos into pieces of at most this size, without encoding them anew",
+    )
     bench = commands.add_parser(
         "bench",
         help="measure how well and how fast it works",

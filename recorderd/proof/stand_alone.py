@@ -253,6 +253,13 @@ class Check:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, Broken) as error:
             self._problem("manifest.json", f"it cannot be used: {error}")
             return False
+        for path in sorted(self.folder.glob("station-key*.pem")):
+            self._named.add(path.name)
+            try:
+                if key_in_pem(path.read_text("ascii", "replace")).hex() not in self.keys:
+                    raise Broken("it is another key than that of the seals")
+            except (OSError, Broken) as error:
+                self._problem(path.name, str(error))
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
             if path.is_file() and name not in self._named and not name.startswith("seals/"):
@@ -362,7 +369,7 @@ class Check:
         self.lines.append(_printable(line))
 
 
-_OWN_FILES = ("manifest.json", "verify.py", "README.txt", "summary.html", "station-key.pem")
+_OWN_FILES = ("manifest.json", "verify.py", "README.txt", "summary.html")
 
 
 def file_hash(path: Path) -> str:
