@@ -127,6 +127,11 @@ class Media:
                 404, "There is no such picture", "It is made soon after the recording, if at all."
             ) from None
 
+    async def note_visit(self, request: web.Request, event: str, row: RecordingRow) -> None:
+        """Write down that a recording leaves the house, unless only a later part is asked for."""
+        if request.method == "GET" and _from_the_start(request):
+            await self._write_down(request, event, row, "")
+
     async def _write_down(
         self, request: web.Request, event: str, row: RecordingRow, how: str
     ) -> None:

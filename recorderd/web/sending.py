@@ -7,9 +7,10 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol, TypeAlias
 
 import structlog
 from aiohttp import web
@@ -23,6 +24,32 @@ _CHUNK_SECONDS: Final = 120.0
 """A client that takes longer for one chunk (35 kB/s) has gone, or means harm."""
 
 log = structlog.get_logger("web")
+
+
+Bytes: TypeAlias = bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes of an open file, from `position` up to `end`, not included."""
+
+    file: BinaryIO
+    position: int
+    end: int
+
+
+class Content(Protocol):
+    """What can be sent: `size` bytes, of which any part can be asked for."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def validators(self) -> Validators: ...
+
+    def spans(self, part: Part) -> Sequence[Bytes | Span]: ...
+
+    def close(self) -> None: ...
 
 
 class OpenFile:
@@ -46,6 +73,21 @@ class OpenFile:
         self.inode = status.st_ino
         self.size = status.st_size
         self.validators = Validators.of(status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def spans(self, part: Part) -> list[Bytes | Span]:
+        """What to send of it, in order."""
+        found: list[Bytes | Span] = []
+        if part.start < len(self.head):
+            found.append(self.head[part.start : part.end + 1])
+        moved = self.begin - len(self.head)
+        position, end = max(part.start + moved, self.begin), part.end + 1 + moved
+        if position < end:
+            found.append(Span(self.file, position, end))
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
 
 
 class Sender:
@@ -71,17 +113,17 @@ class Sender:
         return await self.send_opened(request, opened, headers)
 
     async def send_opened(
-        self, request: web.Request, opened: OpenFile, headers: Mapping[str, str]
+        self, request: web.Request, opened: Content, headers: Mapping[str, str]
     ) -> web.StreamResponse:
-        """The same with a file that is open already; it is closed afterwards."""
+        """The same with what is open already; it is closed afterwards."""
         try:
             return await _send(request, opened, headers, self._pace)
         finally:
-            opened.file.close()
+            opened.close()
 
 
 async def _send(
-    request: web.Request, opened: OpenFile, headers: Mapping[str, str], pace: Pace
+    request: web.Request, opened: Content, headers: Mapping[str, str], pace: Pace
 ) -> web.StreamResponse:
     validators = opened.validators
     always = {
@@ -123,7 +165,7 @@ async def _send(
 
 async def _stream(
     request: web.Request,
-    opened: OpenFile,
+    opened: Content,
     pace: Pace,
     status: int,
     headers: Mapping[str, str],
@@ -150,31 +192,32 @@ async def _stream(
         for head, part in zip(heads, wanted, strict=True):
             if head:
                 await response.write(head)
-            if part.start < len(opened.head):
-                await response.write(opened.head[part.start : part.end + 1])
-            await _copy(request, opened, part, pace)
+            for span in opened.spans(part):
+                if isinstance(span, Span):
+                    await _copy(request, span, pace)
+                else:
+                    await response.write(span)
         if tail:
             await response.write(tail)
         await response.write_eof()
     return response
 
 
-async def _copy(request: web.Request, opened: OpenFile, part: Part, pace: Pace) -> None:
+async def _copy(request: web.Request, span: Span, pace: Pace) -> None:
     """Let the kernel copy from file to socket (sendfile(2)), a chunk at a time.
 
     Raises ConnectionError when the client left or stopped reading.
     """
     loop = asyncio.get_running_loop()
-    moved = opened.begin - len(opened.head)
-    position, end = max(part.start + moved, opened.begin), part.end + 1 + moved
-    while position < end:
-        count = await pace.wait(min(_CHUNK_BYTES, end - position))
+    position = span.position
+    while position < span.end:
+        count = await pace.wait(min(_CHUNK_BYTES, span.end - position))
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client left")
         try:
             async with asyncio.timeout(_CHUNK_SECONDS):
-                sent = await loop.sendfile(transport, opened.file, position, count)
+                sent = await loop.sendfile(transport, span.file, position, count)
         except TimeoutError:
             transport.abort()
             raise ConnectionResetError("the client stopped reading") from None
