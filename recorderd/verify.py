@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from recorderd.errors import RecorderdError, StorageError
+from recorderd.proof.findings import Finding
 from recorderd.proof.stand_alone import Broken, key_in_pem
-from recorderd.proof.verification import Finding, Verification
+from recorderd.proof.verification import Verification
 from recorderd.settings import Settings
 from recorderd.store.consistency import footage_id_of
 from recorderd.store.footage import check

@@ -128,9 +128,17 @@ def seals_of(tables: Tables, recording_id: str) -> list[Seal]:
 def chain_of(tables: Tables, station: str) -> Iterator[Seal]:
     """A station's seals in the order of their numbers."""
     seals = tables.seals
-    query = seals.select().where(seals.station == station).order_by(seals.number, seals.id)
-    for found in query.iterator():
-        yield seal_of(found)
+    columns = (
+        seals.station,
+        seals.number,
+        seals.recording_id,
+        seals.statement,
+        seals.seal,
+        seals.signature,
+    )
+    query = seals.select(*columns).where(seals.station == station)
+    for found in query.order_by(seals.number, seals.id).tuples().iterator():
+        yield Seal(*found)
 
 
 def seal_of(found: StoredSeal) -> Seal:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from recorderd.core.model import RecordingState
 from recorderd.finisher.fingerprint import fingerprint
+from recorderd.proof.findings import Finding, KeySection, Kind
 from recorderd.proof.key import is_good, known_keys
 from recorderd.proof.sealer import read_chain_end
 from recorderd.proof.seals import STILL, Seal, chain_of, facts_of, newest_of
@@ -20,101 +22,40 @@ from recorderd.settings import Settings
 from recorderd.store.chores import KEPT
 from recorderd.store.footage import still_path
 from recorderd.store.reader import reading
-from recorderd.store.schema import Tables
+from recorderd.store.schema import Recording, Tables
 
 _SECOND_LOOK_SECONDS: Final = 2.0
 """The finisher may be about to say that it replaced a file."""
 _GONE: Final = (RecordingState.DELETING, RecordingState.DELETED)
 
 
-class Kind(StrEnum):
-    """What can be found, as the command prints it and programs read it."""
-
-    SEAL_CHANGED = "seal changed"
-    SEAL_MISSING = "seal missing"
-    CHAIN_BROKEN = "chain broken"
-    CHAIN_CUT = "end of the chain cut off"
-    FORGED = "forged key"
-    CONTRADICTION = "seals contradict each other"
-    ROW_MISSING = "recording missing"
-    FACT_CHANGED = "fact changed"
-    VIDEO_CHANGED = "video changed"
-    VIDEO_SWAPPED = "video swapped"
-    VIDEO_MISSING = "video missing"
-    STILL_CHANGED = "picture of the label changed"
-    UNREADABLE = "not readable"
-
-
-_TELL: Final = "Do not repair anything: copy the state folder and the disk first, then find out who"
-REMEDIES: Final = {
-    Kind.SEAL_CHANGED: f"Somebody wrote into the catalogue. {_TELL}",
-    Kind.SEAL_MISSING: "Somebody took seals out of the catalogue, or it was put back from an older "
-    "copy: look for them in exports, backups and the journal (journalctl -u recorderd-finisher)",
-    Kind.CHAIN_BROKEN: f"Somebody wrote into the catalogue. {_TELL}",
-    Kind.CHAIN_CUT: "If the catalogue was put back from an older copy, this is why. Else somebody "
-    "took out the newest seals: the journal of recorderd-finisher lists what was sealed",
-    Kind.FORGED: "If the state folder was moved or its key files were lost, put the old "
-    "station-public-key.pem back beside the new one. Else these seals are not this station's",
-    Kind.CONTRADICTION: f"Somebody changed a recording, and then it was sealed. {_TELL}",
-    Kind.ROW_MISSING: "Somebody deleted a row of the catalogue, or it was put back from an older "
-    "copy: the seal still says what was recorded; put back a newer backup",
-    Kind.FACT_CHANGED: "Somebody changed the catalogue. What the seal says was so when it was made",
-    Kind.VIDEO_CHANGED: "This file is not what was sealed: put it back from a backup, if there is "
-    "one. Run it again if the finisher was just replacing it (deferred encoding)",
-    Kind.VIDEO_SWAPPED: "Give the two files their names back; each name holds its recording's id",
-    Kind.VIDEO_MISSING: "Look for it on other disks and in backups; its name holds the id",
-    Kind.STILL_CHANGED: "The video shows the label, too: trust that, or put the picture back",
-    Kind.UNREADABLE: "Use sudo, or the account the service runs as; check the disk and its cable",
-}
-
-
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it was sealed."""
-
-    kind: Kind
-    what: str
-    order_id: str | None = None
-    recording_id: str | None = None
-    number: int | None = None
-
-    @property
-    def remedy(self) -> str:
-        return REMEDIES[self.kind]
-
-
-@dataclass(frozen=True, slots=True)
-class KeySection:
-    """Seals in a row that were signed with the same key."""
-
-    station: str
-    key: str
-    first: int
-    last: int
-    known_from: Path | None
-
-
-@dataclass(slots=True)
 class _Sealed:
-    """What is known of one recording by its seals."""
+    """The newest whole seal of a recording; as text, for there may be very many."""
 
-    newest: Seal
-    document: dict[str, Any]
+    number: int
+    seal: str
+    statement: str
+
+    @classmethod
+    def by(cls, seal: Seal) -> _Sealed:
+        return cls(seal.number, seal.seal, seal.statement)
 
     @property
     def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = self.document["facts"]
+        facts: dict[str, Any] = json.loads(self.statement)["facts"]
         return facts
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _Video:
+    """A row whose video is to be read."""
+
     id: str
     order_id: str
-    state: str
     path: str
-    seal: str | None
-    facts: dict[str, Any]
+    sha256: str | None
+    transcoded_from: str | None
 
 
 @dataclass(slots=True)
@@ -139,38 +80,53 @@ class Verification:
     sections: list[KeySection] = field(default_factory=list)
     _sealed: dict[str, _Sealed] = field(default_factory=dict)
     _there: set[str] = field(default_factory=set)
+    _wanted: set[str] = field(default_factory=set)
+    _hashes: dict[str, tuple[str, str, int]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Finding]:
         with reading(self.settings.database_url) as tables:
-            rows = self._rows(tables)
-            stations = sorted({row.facts["station"] for row in rows} | {self._station})
-            found = [each for name in stations for each in self._walk(tables, name)]
+            found = [
+                finding
+                for station in self._stations(tables)
+                for finding in self._walk(tables, station)
+            ]
+            videos: list[_Video] = []
+            rows_there: set[str] = set()
+            for row in self._rows(tables):
+                rows_there.add(row.id)
+                found.extend(self._compare(row))
+                if row.state in KEPT and row.id in self._sealed:
+                    videos.append(_video(row))
+        self.recordings = len(rows_there)
         yield from found
-        looked_at = [row for row in rows if self.order_id in (None, row.order_id)]
-        self.recordings = len(looked_at)
-        yield from self._rows_missing({row.id for row in rows})
-        kept = [row for row in looked_at if row.state in KEPT]
-        for row in looked_at:
-            yield from self._compare(row)
-        for number, row in enumerate(kept):
-            sealed = self._sealed.get(row.id)
-            if sealed is not None:
-                self.progress(row.order_id, number + 1, len(kept))
-                yield from self._video(row, sealed)
+        yield from self._rows_missing(rows_there)
+        for number, video in enumerate(videos, 1):
+            self.progress(video.order_id, number, len(videos))
+            yield from self._read(video, self._sealed[video.id])
+
+    def _here(self, tables: Tables) -> Any:
+        row = tables.recordings
+        if self.footage_id is None:
+            return row.footage_id.is_null()
+        return row.footage_id == self.footage_id
+
+    def _stations(self, tables: Tables) -> list[str]:
+        """Those whose videos lie here: a station may have had another name."""
+        query: Any = tables.recordings.select(tables.recordings.station).where(self._here(tables))
+        return sorted({name for (name,) in query.distinct().tuples()} | {self._own_name})
 
     @property
-    def _station(self) -> str:
+    def _own_name(self) -> str:
         return self.settings.station.name
 
-    def _rows(self, tables: Tables) -> list[_Row]:
+    def _rows(self, tables: Tables) -> Iterator[Recording]:
+        """The rows to compare; also those that no longer say that they belong to the order."""
         row = tables.recordings
-        here = (
-            row.footage_id.is_null()
-            if self.footage_id is None
-            else (row.footage_id == self.footage_id)
-        )
-        query = row.select().where(here).order_by(row.started_at, row.id)
-        return [_row(found) for found in query.iterator()]
+        query = row.select().where(self._here(tables)).order_by(row.started_at, row.id)
+        if self.order_id is not None:
+            sealed_so = row.id.in_(sorted(self._wanted))
+            query = query.where((row.order_id == self.order_id) | sealed_so)
+        return iter(query.iterator())
 
     def _walk(self, tables: Tables, station: str) -> Iterator[Finding]:
         """The chain by itself: each link, and each link's hold on the one before."""
@@ -212,6 +168,11 @@ class Verification:
                         number=number,
                     )
                 yield from self._follow(seal, document)
+                facts = document["facts"]
+                if facts.get("order_id") == self.order_id:
+                    self._wanted.add(seal.recording_id)
+                known_as = (seal.recording_id, str(facts.get("order_id")), facts.get("take", 0))
+                self._hashes[str(facts.get("sha256"))] = known_as
             before = seal
         yield from self._end(station, before)
         for section in self.sections:
@@ -249,7 +210,7 @@ class Verification:
                 recording_id=seal.recording_id,
                 number=seal.number,
             )
-        self._sealed[seal.recording_id] = _Sealed(seal, document)
+        self._sealed[seal.recording_id] = _Sealed.by(seal)
 
     def _end(self, station: str, last: Seal | None) -> Iterator[Finding]:
         noted = read_chain_end(self.settings.newest_seal_file)
@@ -271,19 +232,22 @@ class Verification:
             )
 
     def _rows_missing(self, there: set[str]) -> Iterator[Finding]:
-        for recording_id, sealed in self._sealed.items():
-            order_id = sealed.facts.get("order_id")
-            if recording_id not in there and self.order_id in (None, order_id):
-                yield Finding(
-                    Kind.ROW_MISSING,
-                    f"Seal {sealed.newest.number} is for take {sealed.facts.get('take')} of this "
-                    "order, of which the catalogue knows nothing",
-                    order_id=order_id,
-                    recording_id=recording_id,
-                    number=sealed.newest.number,
-                )
+        wanted = self._sealed if self.order_id is None else self._wanted
+        for recording_id in wanted:
+            if recording_id in there:
+                continue
+            sealed = self._sealed[recording_id]
+            facts = sealed.facts
+            yield Finding(
+                Kind.ROW_MISSING,
+                f"Seal {sealed.number} is for take {facts.get('take')} of this order, of which "
+                "the catalogue knows nothing",
+                order_id=facts.get("order_id"),
+                recording_id=recording_id,
+                number=sealed.number,
+            )
 
-    def _compare(self, row: _Row) -> Iterator[Finding]:
+    def _compare(self, row: Recording) -> Iterator[Finding]:
         """A row with what was sealed of it."""
         sealed = self._sealed.get(row.id)
         if row.state in _GONE:
@@ -301,54 +265,58 @@ class Verification:
         if row.seal is None:
             yield Finding(
                 Kind.FACT_CHANGED,
-                f"The catalogue does not name its seal, {sealed.newest.number}, any more",
+                f"The catalogue does not name its seal, {sealed.number}, any more",
                 row.order_id,
                 row.id,
-                sealed.newest.number,
+                sealed.number,
             )
         try:
-            what = change_between(sealed.facts, {**row.facts, STILL: sealed.facts.get(STILL)})
+            facts = sealed.facts
+            what = change_between(facts, {**facts_of(row), STILL: facts.get(STILL)})
         except Broken as error:
             yield Finding(
                 Kind.FACT_CHANGED, f"From seal to row: {error}", row.order_id, row.id,
-                sealed.newest.number,
+                sealed.number,
             )  # fmt: skip
         else:
             self.waiting += what != "same"
 
-    def _video(self, row: _Row, sealed: _Sealed) -> Iterator[Finding]:
-        path = self.settings.footage_folder / row.path
-        for patience in (_SECOND_LOOK_SECONDS, None):
-            finding = self._look(row, sealed, path)
-            if finding is None or patience is None:
-                break
+    def _read(self, video: _Video, sealed: _Sealed) -> Iterator[Finding]:
+        finding = self._look(video, sealed)
+        if finding is not None:
             # It may have been replaced or deleted since the rows were read.
-            time.sleep(patience)
+            time.sleep(_SECOND_LOOK_SECONDS)
             with reading(self.settings.database_url) as tables:
-                again = tables.recordings.get_or_none(tables.recordings.id == row.id)
-                newest = newest_of(tables, row.id)
-            if again is None or again.state not in KEPT or newest is None:
+                row = tables.recordings.get_or_none(tables.recordings.id == video.id)
+                newest = newest_of(tables, video.id)
+            if row is None or row.state not in KEPT or newest is None:
                 return
-            row = _row(again)
-            if newest.seal != sealed.newest.seal:
-                document = read_seal(newest.statement, newest.seal, newest.signature, is_good)
-                sealed = _Sealed(newest, document)
+            video = _video(row)
+            if newest.seal != sealed.seal:
+                with suppress(Broken):
+                    read_seal(newest.statement, newest.seal, newest.signature, is_good)
+                    sealed = _Sealed.by(newest)
+            finding = self._look(video, sealed)
         if finding is not None:
             yield finding
         self.videos += 1
-        yield from self._still(row, sealed, path)
+        yield from self._still(video, sealed)
 
-    def _look(self, row: _Row, sealed: _Sealed, path: Path) -> Finding | None:
-        facts, number = sealed.facts, sealed.newest.number
+    def _path(self, video: _Video) -> Path:
+        return self.settings.footage_folder / video.path
+
+    def _look(self, video: _Video, sealed: _Sealed) -> Finding | None:
+        path, facts = self._path(video), sealed.facts
 
         def found(kind: Kind, what: str) -> Finding:
-            return Finding(kind, f"{path}: {what}", row.order_id, row.id, number)
+            return Finding(kind, f"{path}: {what}", video.order_id, video.id, sealed.number)
 
         wanted = facts.get("sha256")
-        if row.facts["sha256"] is None and row.facts["transcoded_from"] == wanted:
-            return None  # It was replaced, and the new file waits for its seal.
-        if row.facts["transcoded_from"] == wanted and row.facts["sha256"]:
-            wanted = row.facts["sha256"]
+        if wanted is not None and video.transcoded_from == wanted:
+            # It was replaced, and the new file waits for its seal.
+            if video.sha256 is None:
+                return None
+            wanted = video.sha256
         if not os.path.lexists(path):
             return found(Kind.VIDEO_MISSING, "it is not there")
         try:
@@ -357,22 +325,20 @@ class Verification:
             return found(Kind.UNREADABLE, f"{error.strerror}")
         if actual is None or actual.sha256 == wanted:
             return None
-        for other in self._sealed.values():
-            if other.facts.get("sha256") == actual.sha256 and other.facts["id"] != row.id:
-                return found(
-                    Kind.VIDEO_SWAPPED,
-                    f"this is the video of order {other.facts['order_id']}, take "
-                    f"{other.facts['take']} (recording {other.facts['id']})",
-                )
-        return found(
-            Kind.VIDEO_CHANGED, f"its SHA-256 is {actual.sha256}, sealed was {facts['sha256']}"
-        )
+        other = self._hashes.get(actual.sha256)
+        if other is not None and other[0] != video.id:
+            recording_id, order_id, take = other
+            return found(
+                Kind.VIDEO_SWAPPED,
+                f"this is the video of order {order_id}, take {take} (recording {recording_id})",
+            )
+        return found(Kind.VIDEO_CHANGED, f"its SHA-256 is {actual.sha256}, sealed was {wanted}")
 
-    def _still(self, row: _Row, sealed: _Sealed, video: Path) -> Iterator[Finding]:
+    def _still(self, video: _Video, sealed: _Sealed) -> Iterator[Finding]:
         wanted = sealed.facts.get(STILL)
         if wanted is None:
             return
-        path = still_path(video)
+        path = still_path(self._path(video))
         try:
             actual = fingerprint(path, lambda: False)
             why = "" if actual and actual.sha256 == wanted else "it is not what was sealed"
@@ -380,12 +346,12 @@ class Verification:
             why = f"{error.strerror}"
         if why:
             yield Finding(
-                Kind.STILL_CHANGED, f"{path}: {why}", row.order_id, row.id, sealed.newest.number
+                Kind.STILL_CHANGED, f"{path}: {why}", video.order_id, video.id, sealed.number
             )
 
 
-def _row(found: Any) -> _Row:
-    return _Row(found.id, found.order_id, found.state, found.path, found.seal, facts_of(found))
+def _video(row: Recording) -> _Video:
+    return _Video(row.id, row.order_id, row.path, row.sha256, row.transcoded_from)
 
 
 def _between(first: int, last: int) -> str:

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from recorderd.cli import main
 from recorderd.finisher.run import Finisher
 from recorderd.proof import verification
+from recorderd.proof.findings import REMEDIES, Kind
 from recorderd.proof.key import StationKey
 from recorderd.proof.seals import Seal, chain_of
 from recorderd.proof.stand_alone import canonical, hash_of, pem_of
-from recorderd.proof.verification import REMEDIES, Kind
 from recorderd.store.catalogue import NewRecording
 from recorderd.verify import run_verify
 from tests.web.archive import Archive
@@ -209,6 +209,8 @@ def test_a_changed_fact(
     intruder(archive, f"UPDATE recordings SET {column} WHERE id = '{shift[1].id}'")
     found = [kind for kind, _ in kinds(archive, capsys)]
     assert found == [Kind.FACT_CHANGED]
+    found = [kind for kind, _ in kinds(archive, capsys, "SO-2")]
+    assert found == [Kind.FACT_CHANGED], "also if the row names another order now"
     # Nor does asking for a new seal help.
     intruder(archive, f"UPDATE recordings SET sealed = NULL WHERE id = '{shift[1].id}'")
     finisher.look()
