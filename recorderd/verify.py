@@ -63,6 +63,7 @@ def _document(verification: Verification, found: list[Finding]) -> dict[str, Any
         "recordings": verification.recordings,
         "videos": verification.videos,
         "seals": verification.seals,
+        "time_stamps": verification.stamps,
         "waiting": verification.waiting,
         "deleted": verification.deleted,
         "keys": [
@@ -94,6 +95,8 @@ def _print(verification: Verification, found: list[Finding]) -> None:
     sections = len(verification.sections) - len({each.station for each in verification.sections})
     if sections > 0:
         print("The key changed. If nobody replaced the computer or its key, find out why.")
+    if verification.stamps:
+        print(f"{verification.stamps} seals have the time stamp of an authority.")
     if verification.waiting:
         print(f"{verification.waiting} recordings wait for their seal (recorderd finish).")
     total = (

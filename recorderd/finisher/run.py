@@ -12,6 +12,7 @@ import signal
 import threading
 import types
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,6 +28,9 @@ from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
 from recorderd.store.footage import thumbnail_path
 from recorderd.store.visits import take_in
+
+if TYPE_CHECKING:
+    from recorderd.proof.time_stamps import Stamper
 
 LOOK_SECONDS = 2.0
 
@@ -59,6 +63,14 @@ def _step_back() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
+def _stamper(settings: Settings) -> Stamper | None:
+    if not settings.evidence.timestamp_url:
+        return None
+    from recorderd.proof.time_stamps import Stamper
+
+    return Stamper(settings.evidence)
+
+
 class Finisher:
     """One thread, one job at a time, newest recording first: it is asked for soonest."""
 
@@ -66,6 +78,7 @@ class Finisher:
         self._settings = settings
         self._idleness = Idleness(settings, leaving)
         self._given_up: set[tuple[str, str]] = set()
+        self._stamper = _stamper(settings)
 
     def look(self) -> None:
         """Do all that is to be done now. Raises CatalogueError."""
@@ -93,8 +106,13 @@ class Finisher:
                     if self._idleness.must_leave():
                         return
                     self._try(name, job, chores, recording)
+            if not self._idleness.must_leave() and self._stamper is not None:
+                self._stamper.stamp(catalogue, self._busy_or_leaving)
         finally:
             catalogue.close()
+
+    def _busy_or_leaving(self) -> bool:
+        return self._idleness.must_leave() or self._idleness.station_is_busy()
 
     def _take_in_visits(self, catalogue: Catalogue) -> None:
         if self._idleness.station_is_busy():

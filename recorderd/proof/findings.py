@@ -23,6 +23,7 @@ class Kind(StrEnum):
     VIDEO_SWAPPED = "video swapped"
     VIDEO_MISSING = "video missing"
     STILL_CHANGED = "picture of the label changed"
+    TIME_STAMP = "time stamp wrong"
     UNREADABLE = "not readable"
 
 
@@ -45,6 +46,8 @@ REMEDIES: Final = {
     Kind.VIDEO_SWAPPED: "Give the two files their names back; each name holds its recording's id",
     Kind.VIDEO_MISSING: "Look for it on other disks and in backups; its name holds the id",
     Kind.STILL_CHANGED: "The video shows the label, too: trust that, or put the picture back",
+    Kind.TIME_STAMP: "Somebody wrote into the catalogue, or evidence.timestamp_ca_file is not that "
+    "of the authority that was asked then",
     Kind.UNREADABLE: "Use sudo, or the account the service runs as; check the disk and its cable",
 }
 

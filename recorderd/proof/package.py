@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from recorderd.core.model import RecordingState
 from recorderd.finisher.fingerprint import fingerprint
-from recorderd.proof.seals import STILL, EvidenceError, Seal, seals_of
+from recorderd.proof.seals import STILL, EvidenceError, Seal, seals_of, time_stamps_of
 from recorderd.proof.stand_alone import (
     MANIFEST_FORMAT,
     Broken,
@@ -94,6 +94,7 @@ class Package:
     order_id: str
     recordings: tuple[Exported, ...]
     left_out: tuple[tuple[RecordingRow, str], ...]
+    time_stamps: dict[str, bytes] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -116,6 +117,8 @@ def gather(settings: Settings, order_id: str) -> Package:
         row = tables.recordings
         query = row.select().where(row.order_id == order_id).order_by(row.take, row.part)
         found = [(row_of(each), each.crc32, seals_of(tables, each.id)) for each in query]
+        every_seal = [seal for _, _, seals in found for seal in seals]
+        time_stamps = time_stamps_of(tables, every_seal)
     exported: list[Exported] = []
     left_out: list[tuple[RecordingRow, str]] = []
     for known, crc32, seals in found:
@@ -135,7 +138,7 @@ def gather(settings: Settings, order_id: str) -> Package:
             if left_out
             else "Give the whole order id, as 'recorderd find' shows it",
         )
-    return Package(order_id, tuple(exported), tuple(left_out))
+    return Package(order_id, tuple(exported), tuple(left_out), time_stamps)
 
 
 def _exported(
@@ -222,6 +225,8 @@ def entries_of(package: Package) -> list[Entry]:
             name = f"seals/{seal.number}"
             entries.append(Entry.of(f"{name}.json", seal.statement.encode("ascii")))
             entries.append(Entry.of(f"{name}.sig", bytes.fromhex(seal.signature)))
+            if seal.seal in package.time_stamps:
+                entries.append(Entry.of(f"{name}.tsr", package.time_stamps[seal.seal]))
         entries.extend(_files(recording))
     return entries
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -139,6 +139,15 @@ def chain_of(tables: Tables, station: str) -> Iterator[Seal]:
     query = seals.select(*columns).where(seals.station == station)
     for found in query.order_by(seals.number, seals.id).tuples().iterator():
         yield Seal(*found)
+
+
+def time_stamps_of(tables: Tables, seals: Sequence[Seal]) -> dict[str, bytes]:
+    """What an authority answered for seals, by the seal (RFC 3161, DER)."""
+    stamps = tables.time_stamps
+    query: Any = stamps.select(stamps.seal, stamps.response).where(
+        stamps.seal.in_([seal.seal for seal in seals])
+    )
+    return {seal: bytes.fromhex(response) for seal, response in query.tuples()}
 
 
 def seal_of(found: StoredSeal) -> Seal:

@@ -27,6 +27,7 @@ def readme(package: Package) -> str:
         .render(
             number=newest.seals[-1].number,
             key=newest.document["key"],
+            stamped=newest.seals[-1].seal in package.time_stamps,
             cut=any(recording.pieces for recording in package.recordings),
         )
     )

@@ -25,7 +25,8 @@ from recorderd.store.reader import reading
 from recorderd.store.schema import Recording, Tables
 
 _SECOND_LOOK_SECONDS: Final = 2.0
-"""The finisher may be about to say that it replaced a file."""
+"""The finisher may be about to say that it replaced a file that is as new as this:"""
+_FRESH_SECONDS: Final = 60.0
 _GONE: Final = (RecordingState.DELETING, RecordingState.DELETED)
 
 
@@ -75,6 +76,7 @@ class Verification:
     recordings: int = 0
     videos: int = 0
     seals: int = 0
+    stamps: int = 0
     waiting: int = 0
     deleted: int = 0
     sections: list[KeySection] = field(default_factory=list)
@@ -97,6 +99,7 @@ class Verification:
                 found.extend(self._compare(row))
                 if row.state in KEPT and row.id in self._sealed:
                     videos.append(_video(row))
+            found.extend(self._time_stamps(tables))
         self.recordings = len(rows_there)
         yield from found
         yield from self._rows_missing(rows_there)
@@ -231,6 +234,25 @@ class Verification:
                 number=noted.number,
             )
 
+    def _time_stamps(self, tables: Tables) -> Iterator[Finding]:
+        """Each stamp is for its seal, and, if its roots are known, the authority's."""
+        stamps = tables.time_stamps
+        if not stamps.select().limit(1).exists():
+            return
+        # Only where there are any: its libraries take a moment to load.
+        from recorderd.proof import time_stamps
+
+        roots = time_stamps.roots_of(self.settings.evidence)
+        query: Any = stamps.select(stamps.seal, stamps.response)
+        for seal, response in query.tuples().iterator():
+            if seal not in self._there:
+                continue
+            self.stamps += 1
+            try:
+                time_stamps.check_stored(response, seal, roots)
+            except ValueError as error:
+                yield Finding(Kind.TIME_STAMP, f"That of the seal {seal}: {error}")
+
     def _rows_missing(self, there: set[str]) -> Iterator[Finding]:
         wanted = self._sealed if self.order_id is None else self._wanted
         for recording_id in wanted:
@@ -285,7 +307,8 @@ class Verification:
         finding = self._look(video, sealed)
         if finding is not None:
             # It may have been replaced or deleted since the rows were read.
-            time.sleep(_SECOND_LOOK_SECONDS)
+            if _is_fresh(self._path(video)):
+                time.sleep(_SECOND_LOOK_SECONDS)
             with reading(self.settings.database_url) as tables:
                 row = tables.recordings.get_or_none(tables.recordings.id == video.id)
                 newest = newest_of(tables, video.id)
@@ -348,6 +371,13 @@ class Verification:
             yield Finding(
                 Kind.STILL_CHANGED, f"{path}: {why}", video.order_id, video.id, sealed.number
             )
+
+
+def _is_fresh(path: Path) -> bool:
+    try:
+        return abs(time.time() - path.stat().st_mtime) < _FRESH_SECONDS
+    except OSError:
+        return False
 
 
 def _video(row: Recording) -> _Video:

@@ -153,6 +153,16 @@ class StoredSeal(Model):
     signature = TextField()
 
 
+class TimeStamp(Model):
+    """What a time-stamping authority answered for a seal (RFC 3161), in hexadecimal."""
+
+    id = AutoField()
+    seal = TextField()
+    authority = ExactTextField()
+    stamped_at = MomentField()
+    response = TextField()
+
+
 class Meta(Model):
     """Facts about the catalogue itself."""
 
@@ -168,6 +178,7 @@ class Tables:
     events: type[LoggedEvent]
     meta: type[Meta]
     seals: type[StoredSeal]
+    time_stamps: type[TimeStamp]
 
 
 _Bound = TypeVar("_Bound", bound=Model)
@@ -187,6 +198,7 @@ def tables_of(database: Database) -> Tables:
         events=bound(LoggedEvent, "events"),
         meta=bound(Meta, "meta"),
         seals=bound(StoredSeal, "seals"),
+        time_stamps=bound(TimeStamp, "time_stamps"),
     )
 
 
@@ -277,6 +289,14 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """{sqlite_only} CREATE TRIGGER seals_are_kept BEFORE DELETE ON seals BEGIN
             SELECT RAISE(ABORT, 'a seal is never deleted');
         END""",
+        """CREATE TABLE time_stamps (
+            id {counter} NOT NULL PRIMARY KEY,
+            seal TEXT NOT NULL,
+            authority TEXT NOT NULL,
+            stamped_at BIGINT NOT NULL,
+            response TEXT NOT NULL
+        )""",
+        """CREATE UNIQUE INDEX time_stamps_seal ON time_stamps (seal)""",
         """ALTER TABLE recordings ADD COLUMN crc32 BIGINT""",
         """ALTER TABLE recordings ADD COLUMN sealed TEXT""",
         """CREATE INDEX recordings_unsealed ON recordings (station, started_at)

@@ -101,6 +101,25 @@ def test_recording_that_cannot_be_transcoded_is_hashed_and_given_up_until_the_ne
     assert archive.row(recording_id)["sha256"] == _sha256(archive.path(recording_id))
 
 
+def test_what_is_encoded_after_it_was_sealed_gets_a_further_seal(
+    archive: Archive, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(Finisher, "_has_room_beside", lambda *_: False)
+        recording_id = archive.add()
+        finisher.look()
+    finisher.look()
+    with archive.catalogue.transaction() as tables:
+        seals = [json.loads(each.statement) for each in tables.seals.select()]
+        row = tables.recordings.get_by_id(recording_id)
+        assert row.seal == tables.seals.get(tables.seals.number == 2).seal
+    assert [each["what"] for each in seals] == ["recorded", "replaced"]
+    before, after = (each["facts"] for each in seals)
+    assert (before["codec"], after["codec"]) == ("mjpeg", "h264")
+    assert after["transcoded_from"] == before["sha256"]
+    assert after["sha256"] == _sha256(archive.path(recording_id))
+
+
 def test_missing_file_does_not_hold_up_the_others(archive: Archive, finisher: Finisher) -> None:
     missing = archive.add(there=False, after=100)
     there = archive.add()
