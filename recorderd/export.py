@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from recorderd.errors import StorageError
 from recorderd.proof.package import Package, checked, entries_of, gather
 from recorderd.proof.zip_file import Piece, pieces_of, size_of
 from recorderd.settings import Settings
+from recorderd.store.visits import write_down
 from recorderd.terminal import escaped
 
 _CHUNK_BYTES: Final = 4 << 20
@@ -52,8 +54,23 @@ def run_export(
                 "Check that the folder may be written to, has room, and that the videos may be "
                 "read (sudo, or the account the service runs as)",
             ) from error
+    _note(settings, package)
     _say(package, target, size_of(pieces))
     return 1 if package.warnings else 0
+
+
+def _note(settings: Settings, package: Package) -> None:
+    """Write down what leaves the house, as the staff pages do."""
+    file = settings.visits_file
+    try:
+        for recording in package.recordings:
+            write_down(file, "export", recording.row.id, "on the command line")
+        if os.geteuid() == 0:
+            # What root makes, the service could not write to.
+            folder = file.parent.stat()
+            os.chown(file, folder.st_uid, folder.st_gid)
+    except OSError as error:
+        print(f"This could not be written into the event log: {error.strerror}", file=sys.stderr)
 
 
 def _folder_of(target: Path) -> Path:

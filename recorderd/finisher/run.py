@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from recorderd.errors import CatalogueError, DeviceError, RecorderdError
-from recorderd.finisher.fingerprint import fingerprint
+from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.finisher.idle import Idleness
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
@@ -96,8 +96,12 @@ class Finisher:
                 tuple[str, Callable[[], list[Finished]], Callable[[Chores, Finished], None]]
             ] = [
                 ("thumbnail", lambda: self._without_thumbnail(chores), self._thumbnail),
-                # Before the hashes: what was transcoded needs only that of the new file.
-                ("transcode", chores.deferred, self._transcode),
+                # Before the hashes: it takes that of the original on the way.
+                (
+                    "transcode",
+                    chores.deferred,
+                    lambda chores, recording: self._transcode(chores, sealer, recording),
+                ),
                 ("fingerprint", chores.without_fingerprint, self._fingerprint),
                 ("seal", sealer.waiting, lambda _, recording: self._seal(sealer, recording)),
             ]
@@ -165,11 +169,16 @@ class Finisher:
         if not self._idleness.pause_while_recording():
             sealer.seal(recording.id)
 
-    def _transcode(self, chores: Chores, recording: Finished) -> None:
+    def _transcode(self, chores: Chores, sealer: Sealer, recording: Finished) -> None:
+        def seal_original(found: Fingerprint) -> None:
+            chores.fingerprinted(recording.id, found.sha256, found.crc32)
+            self._try("seal", lambda *_: self._seal(sealer, recording), chores, recording)
+
         if not self._has_room_beside(recording):
             return
+        pause = self._idleness.pause_while_recording
         try:
-            done = transcode(recording, self._settings, self._idleness.pause_while_recording)
+            done = transcode(recording, self._settings, pause, seal_original)
         except DeviceError as error:
             raise DeviceError(
                 error.problem, "The recording stays as it is and can be downloaded"

@@ -21,6 +21,7 @@ from recorderd.export import run_export
 from recorderd.finisher.run import Finisher
 from recorderd.proof.seals import EvidenceError
 from recorderd.proof.stand_alone import file_hash
+from recorderd.store.visits import take_in
 from tests.web.archive import HOSTILE, Archive, video
 
 
@@ -340,6 +341,10 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     assert main(["export", "SO/1"]) == 0
     assert (tmp_path / "SO-1-proof.zip").exists()
+    assert take_in(archive.settings.visits_file, archive.catalogue) == 1
+    with archive.catalogue.transaction() as tables:
+        event = tables.events.get()
+    assert (event.event, event.detail) == ("export", "on the command line")
     assert "take 1: video, seal 1" in capsys.readouterr().out
     assert main(["export", "SO/1"]) == 1
     assert main(["export", "SO/1", "--output", "x.zip", "--largest-megabytes", "1"]) == 0
