@@ -147,12 +147,12 @@ def _exported(
     if row.state in _GONE and seals:
         return _with_files(row, seals, 0, None, None)
     if row.state not in KEPT:
-        words = {
+        words: dict[str, str] = {
             RecordingState.RECORDING: "it is being recorded",
             RecordingState.CAPTURED: "it is being checked",
             RecordingState.LOST: "nothing of it was left",
         }
-        return None, words.get(RecordingState(row.state), "it was deleted before it was sealed")
+        return None, words.get(row.state, "it was deleted before it was sealed")
     if not seals or row.sha256 is None or crc32 is None:
         return None, "it is not sealed yet"
     video = settings.footage_folder / row.path

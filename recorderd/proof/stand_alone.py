@@ -36,6 +36,16 @@ FILE_FACTS = ("bytes", "codec", "encoder", "sha256", "crc32", "transcoded_from")
 """What another file with the same pictures may change."""
 TIME_FACTS = ("started_at", "ended_at", "clock")
 """What may change when the clock is set after the recording."""
+_SEAL_KINDS = {
+    "number": int,
+    "previous": str,
+    "station": str,
+    "recording_id": str,
+    "what": str,
+    "sealed_at": str,
+    "facts": dict,
+}
+_PIECE_KINDS = {"original_sha256": str, "sha256": str, "from_ms": int, "to_ms": int}
 
 
 class Broken(Exception):  # noqa: N818 - read by people, not by programs
@@ -131,9 +141,8 @@ def read_statement(statement: str, wanted_format: str = SEAL_FORMAT) -> dict[str
         raise Broken("it is of a kind that this program does not know")
     if canonical(document) != statement:
         raise Broken("its text was rewritten")
-    facts = document.get("facts")
-    fitting = isinstance(document.get("number"), int) and isinstance(facts, dict)
-    if wanted_format == SEAL_FORMAT and not fitting:
+    kinds = _SEAL_KINDS if wanted_format == SEAL_FORMAT else _PIECE_KINDS
+    if not all(isinstance(document.get(name), kind) for name, kind in kinds.items()):
         raise Broken("it is not complete")
     return document
 
@@ -250,7 +259,9 @@ class Check:
                 raise Broken("it names no recording")
             for recording in recordings:
                 self._recording(recording)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, Broken) as error:
+        except (
+            OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, Broken,
+        ) as error:  # fmt: skip
             self._problem("manifest.json", f"it cannot be used: {error}")
             return False
         for path in sorted(self.folder.glob("station-key*.pem")):

@@ -139,7 +139,14 @@ class Verification:
             self.seals += 1
             self._there.add(seal.seal)
             number, expected = seal.number, 1 if before is None else before.number + 1
-            if number != expected:
+            if number < expected:
+                yield Finding(
+                    Kind.SEAL_CHANGED,
+                    f"Seal {number} of {station} is there twice",
+                    recording_id=seal.recording_id,
+                    number=number,
+                )
+            elif number > expected:
                 yield Finding(
                     Kind.SEAL_MISSING,
                     f"{_between(expected, number - 1)} of {station} {_are(expected, number - 1)} "

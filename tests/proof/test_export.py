@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from recorderd.errors import StorageError
 from recorderd.export import run_export
 from recorderd.finisher.run import Finisher
 from recorderd.proof.seals import EvidenceError
-from recorderd.proof.stand_alone import file_hash
+from recorderd.proof.stand_alone import Check, file_hash
 from recorderd.store.visits import take_in
 from tests.web.archive import HOSTILE, Archive, video
 
@@ -148,6 +149,26 @@ def test_what_is_no_manifest(proof: Path, text: str) -> None:
     done = check(proof)
     assert (done.returncode, done.stderr) == (1, "")
     assert "NOT AS SEALED: manifest.json" in done.stdout
+
+
+def test_no_manifest_makes_it_stumble(proof: Path) -> None:
+    """Whoever gets a proof gets an answer, whatever was done to it."""
+    manifest = proof / "manifest.json"
+    whole = manifest.read_bytes()
+    chance = random.Random(7)
+    for _ in range(60):
+        mangled = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(mangled))
+            mangled[place : place + chance.randint(0, 3)] = chance.choice(
+                [b"", b"0", b'"', b"{", b"null", bytes([chance.randrange(256)])]
+            )
+        manifest.write_bytes(mangled)
+        Check(proof).run()
+    manifest.write_text("[" * 100_000)
+    assert not Check(proof).run()
+    manifest.write_bytes(whole)
+    assert Check(proof).run()
 
 
 def test_a_name_that_leads_out_of_the_folder(proof: Path, tmp_path: Path) -> None:

@@ -298,6 +298,30 @@ def test_an_end_that_was_cut_off(
     assert kinds(archive, capsys) == [(Kind.SEAL_MISSING, None)], "for good"
 
 
+def test_a_seal_that_is_there_twice(
+    archive: Archive, shift: list[NewRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    intruder(
+        archive,
+        "DROP INDEX seals_number",
+        "INSERT INTO seals (station, number, recording_id, statement, seal, signature) "
+        "SELECT station, number, recording_id, statement, seal, signature FROM seals "
+        "WHERE number = 2",
+    )
+    assert kinds(archive, capsys)[0] == (Kind.SEAL_CHANGED, None)
+
+
+def test_a_forged_seal_that_lacks_words(
+    archive: Archive, shift: list[NewRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        del document["what"]
+
+    intruder(archive)
+    rewrite(archive, 4, change)
+    assert (Kind.SEAL_CHANGED, None) in kinds(archive, capsys)
+
+
 def test_a_key_that_was_lost_is_named_but_no_manipulation(
     archive: Archive, shift: list[NewRecording], capsys: pytest.CaptureFixture[str]
 ) -> None:
