@@ -153,6 +153,22 @@ def _fsck(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_fsck(loaded.settings, options.json)
 
 
+def _verify(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.verify import run_verify
+
+    logs.set_up(loaded.settings.log, "verify")
+    return run_verify(loaded.settings, options.order, options.key, options.json)
+
+
+def _export(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.export import run_export
+
+    logs.set_up(loaded.settings.log, "export")
+    return run_export(loaded.settings, options.order, options.output, options.largest_megabytes)
+
+
 def _text(argument: str) -> str:
     """Python keeps bytes that are not UTF-8 in a form that no database takes."""
     try:
@@ -280,6 +296,35 @@ def _parser() -> argparse.ArgumentParser:
             "check that every recording has its video, and every video its recording",
             "recorderd fsck --json",
         )
+    )
+    verify = add(
+        "verify",
+        _verify,
+        "check that recordings are as they were when this station sealed them",
+        "recorderd verify --all",
+    )
+    which = verify.add_mutually_exclusive_group(required=True)
+    which.add_argument("order", nargs="?", type=_text, metavar="ORDER", help="a whole order id")
+    which.add_argument("--all", action="store_true", help="all recordings on this disk")
+    verify.add_argument(
+        "--key", type=Path, metavar="FILE", help="believe only seals by this public key (PEM)"
+    )
+    add_json(verify)
+    export = add(
+        "export",
+        _export,
+        "write one zip with an order's videos and all that proves them",
+        "recorderd export 4711 --output 4711.zip --largest-megabytes 25",
+    )
+    export.add_argument("order", type=_text, metavar="ORDER", help="a whole order id")
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="the zip to write (default: named by the order)"
+    )
+    export.add_argument(
+        "--largest-megabytes",
+        type=_positive,
+        metavar="N",
+        help="cut larger videos into pieces of at most this size, without encoding them anew",
     )
     bench = commands.add_parser(
         "bench",

@@ -109,6 +109,11 @@ def _networks(value: tuple[str, ...]) -> str | None:
     return None
 
 
+def _http_url_or_empty(value: str) -> str | None:
+    fits = not value or re.fullmatch(r"https?://[^\s/]+(/\S*)?", value)
+    return None if fits else "nothing, or an address that begins with http:// or https://"
+
+
 def _password_hash(value: str) -> str | None:
     fits = not value or re.fullmatch(r"scrypt:[0-9a-f]{32}:[0-9a-f]{128}", value)
     return None if fits else "what 'recorderd web --hash-password' prints"
@@ -397,6 +402,23 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceSettings:
+    timestamp_url: str = option(
+        "",
+        "Time-stamping authority (RFC 3161) that each seal's hash is sent to, and nothing else; "
+        "empty asks none",
+        check=_http_url_or_empty,
+        secret=True,
+    )
+    timestamp_ca_file: str = option(
+        "",
+        "The authority's root certificates (PEM), to check its answers with; empty leaves that to "
+        "whoever gets an export",
+        check=_absolute_path_or_empty,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     level: str = option(
         "info", "Least important messages to show", choices=("debug", "info", "warning", "error")
@@ -419,6 +441,7 @@ class Settings:
     panel: PanelSettings = field(default_factory=PanelSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property
@@ -446,6 +469,21 @@ class Settings:
     def visits_file(self) -> Path:
         """Who looked at what, until the finisher has taken it into the catalogue."""
         return self.state_folder / "visits.jsonl"
+
+    @property
+    def key_file(self) -> Path:
+        """The private key that the finisher seals with; nobody else may read it."""
+        return self.state_folder / "station-key.pem"
+
+    @property
+    def public_key_file(self) -> Path:
+        """The public key to check seals with; former ones lie beside it."""
+        return self.state_folder / "station-public-key.pem"
+
+    @property
+    def newest_seal_file(self) -> Path:
+        """The end of the chain of seals, kept outside of the catalogue."""
+        return self.state_folder / "newest-seal.json"
 
     @property
     def panel_socket(self) -> Path:

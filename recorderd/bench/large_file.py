@@ -41,7 +41,7 @@ def add_large_file(settings: Settings, order_id: str) -> tuple[str, Path]:
     with closing(Catalogue.open(settings.database_url, settings.station.name)) as catalogue:
         _register(catalogue, recording_id, order_id, stored_path(settings, video), started_at, size)
         catalogue.saved(recording_id)
-        Chores(catalogue).fingerprinted(recording_id, _NO_HASH)
+        Chores(catalogue).fingerprinted(recording_id, _NO_HASH, 0)
     return f"/recordings/{recording_id}/video", video
 
 

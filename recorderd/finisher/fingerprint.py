@@ -1,28 +1,39 @@
-"""The SHA-256 of a finished file."""
+"""The SHA-256 of a finished file, and the check sum that a zip with it needs."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 _CHUNK_BYTES = 4_000_000
 
 
-def fingerprint(path: Path, pause: Callable[[], bool]) -> str | None:
-    """Hash a file (FIPS 180-4), hexadecimal; None if `pause` asked to drop the work.
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a file's bytes come to: SHA-256 (FIPS 180-4), hexadecimal, and CRC-32."""
+
+    sha256: str
+    crc32: int
+
+
+def fingerprint(path: Path, pause: Callable[[], bool]) -> Fingerprint | None:
+    """Read a file; None if `pause` asked to drop the work.
 
     `pause` is called between chunks and may wait. What was read is not kept in memory by the
     kernel: hours of footage would push out what the station needs. Raises OSError.
     """
-    digest = hashlib.sha256()
+    digest, crc32 = hashlib.sha256(), 0
     with path.open("rb") as file:
         offset = 0
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
             os.posix_fadvise(file.fileno(), offset, len(chunk), os.POSIX_FADV_DONTNEED)
             offset += len(chunk)
             if pause():
                 return None
-    return digest.hexdigest()
+    return Fingerprint(digest.hexdigest(), crc32)

@@ -12,20 +12,25 @@ import signal
 import threading
 import types
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from recorderd.errors import CatalogueError, DeviceError, RecorderdError
-from recorderd.finisher.fingerprint import fingerprint
+from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.finisher.idle import Idleness
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
+from recorderd.proof.sealer import Sealer
 from recorderd.settings import Settings
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
 from recorderd.store.footage import thumbnail_path
 from recorderd.store.visits import take_in
+
+if TYPE_CHECKING:
+    from recorderd.proof.time_stamps import Stamper
 
 LOOK_SECONDS = 2.0
 
@@ -58,6 +63,14 @@ def _step_back() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
+def _stamper(settings: Settings) -> Stamper | None:
+    if not settings.evidence.timestamp_url:
+        return None
+    from recorderd.proof.time_stamps import Stamper
+
+    return Stamper(settings.evidence)
+
+
 class Finisher:
     """One thread, one job at a time, newest recording first: it is asked for soonest."""
 
@@ -65,6 +78,7 @@ class Finisher:
         self._settings = settings
         self._idleness = Idleness(settings, leaving)
         self._given_up: set[tuple[str, str]] = set()
+        self._stamper = _stamper(settings)
 
     def look(self) -> None:
         """Do all that is to be done now. Raises CatalogueError."""
@@ -77,21 +91,32 @@ class Finisher:
             if footage_id is None or footage.check(self._settings, footage_id).problem:
                 return  # The disk is not there or is full: the station says so.
             chores = Chores(catalogue)
+            sealer = Sealer(self._settings, catalogue)
             jobs: list[
                 tuple[str, Callable[[], list[Finished]], Callable[[Chores, Finished], None]]
             ] = [
                 ("thumbnail", lambda: self._without_thumbnail(chores), self._thumbnail),
-                # Before the hashes: what was transcoded needs only that of the new file.
-                ("transcode", chores.deferred, self._transcode),
+                # Before the hashes: it takes that of the original on the way.
+                (
+                    "transcode",
+                    chores.deferred,
+                    lambda chores, recording: self._transcode(chores, sealer, recording),
+                ),
                 ("fingerprint", chores.without_fingerprint, self._fingerprint),
+                ("seal", sealer.waiting, lambda _, recording: self._seal(sealer, recording)),
             ]
             for name, recordings, job in jobs:
                 for recording in recordings():
                     if self._idleness.must_leave():
                         return
                     self._try(name, job, chores, recording)
+            if not self._idleness.must_leave() and self._stamper is not None:
+                self._stamper.stamp(catalogue, self._busy_or_leaving)
         finally:
             catalogue.close()
+
+    def _busy_or_leaving(self) -> bool:
+        return self._idleness.must_leave() or self._idleness.station_is_busy()
 
     def _take_in_visits(self, catalogue: Catalogue) -> None:
         if self._idleness.station_is_busy():
@@ -136,15 +161,24 @@ class Finisher:
 
     def _fingerprint(self, chores: Chores, recording: Finished) -> None:
         path = self._settings.footage_folder / recording.path
-        digest = fingerprint(path, self._idleness.pause_while_recording)
-        if digest is not None:
-            chores.fingerprinted(recording.id, digest)
+        found = fingerprint(path, self._idleness.pause_while_recording)
+        if found is not None:
+            chores.fingerprinted(recording.id, found.sha256, found.crc32)
 
-    def _transcode(self, chores: Chores, recording: Finished) -> None:
+    def _seal(self, sealer: Sealer, recording: Finished) -> None:
+        if not self._idleness.pause_while_recording():
+            sealer.seal(recording.id)
+
+    def _transcode(self, chores: Chores, sealer: Sealer, recording: Finished) -> None:
+        def seal_original(found: Fingerprint) -> None:
+            chores.fingerprinted(recording.id, found.sha256, found.crc32)
+            self._try("seal", lambda *_: self._seal(sealer, recording), chores, recording)
+
         if not self._has_room_beside(recording):
             return
+        pause = self._idleness.pause_while_recording
         try:
-            done = transcode(recording, self._settings, self._idleness.pause_while_recording)
+            done = transcode(recording, self._settings, pause, seal_original)
         except DeviceError as error:
             raise DeviceError(
                 error.problem, "The recording stays as it is and can be downloaded"

@@ -20,7 +20,7 @@ from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.pipelines import EncodePipeline
 from recorderd.engine.salvage import FileFacts, facts_of
 from recorderd.errors import DeviceError, StorageError
-from recorderd.finisher.fingerprint import fingerprint
+from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.settings import Settings
 from recorderd.store.chores import Finished, Transcoded
 from recorderd.store.footage import sync_folder
@@ -31,12 +31,16 @@ PROOFS_FILE = "encoders-when-idle.json"
 
 
 def transcode(
-    recording: Finished, settings: Settings, pause: Callable[[], bool]
+    recording: Finished,
+    settings: Settings,
+    pause: Callable[[], bool],
+    original_known: Callable[[Fingerprint], None] = lambda _: None,
 ) -> Transcoded | None:
     """Replace a recording's MJPEG by H.264 with the same pictures at the same times.
 
     The original stays until the new file is complete, checked and on the disk; then one rename
-    replaces it. May be repeated after any interruption. None if `pause` asked to drop the work.
+    replaces it. `original_known` is told what the original was before anything is encoded. May
+    be repeated after any interruption. None if `pause` asked to drop the work.
     Raises DeviceError (no encoder works), StorageError.
     """
     path = settings.footage_folder / recording.path
@@ -46,9 +50,10 @@ def transcode(
         half_done.unlink(missing_ok=True)
         try:
             original = fingerprint(path, pause)
-            if original is None or not _encode(
-                path, half_done, facts, original, recording, settings, pause
-            ):
+            if original is None:
+                return None
+            original_known(original)
+            if not _encode(path, half_done, facts, original.sha256, recording, settings, pause):
                 return None
             with storage_errors(path):
                 os.replace(half_done, path)  # noqa: PTH105

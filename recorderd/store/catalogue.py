@@ -272,7 +272,11 @@ class Catalogue:
                     row.monotonic_ns + wall_minus_monotonic_ns
                 ) // _NANOSECONDS_PER_MICROSECOND
                 shift_us = true_start_us - microseconds(row.started_at)
-                columns: dict[str, Any] = {"started_at": true_start_us, "clock": CORRECTED}
+                columns: dict[str, Any] = {
+                    "started_at": true_start_us,
+                    "clock": CORRECTED,
+                    "sealed": None,
+                }
                 if row.ended_at is not None:
                     columns["ended_at"] = microseconds(row.ended_at) + shift_us
                 self._update(tables, row, columns)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from recorderd.core.model import Mode, RecordingId, RecordingState
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.schema import Recording
 
 MOST_AT_ONCE = 200
+KEPT: Final = (RecordingState.SAVED, RecordingState.RECOVERED, RecordingState.DAMAGED)
+"""States in which the video lies in its final place and nobody works on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +50,27 @@ class Chores:
         return self._finished()
 
     def without_fingerprint(self) -> list[Finished]:
-        """Those whose file, as it is now, has no hash yet."""
-        return self._finished(self._catalogue.tables.recordings.sha256.is_null())
+        """Those whose file, as it is now, has no hash yet; damaged ones are kept, too."""
+        row = self._catalogue.tables.recordings
+        unknown = row.sha256.is_null() | row.crc32.is_null()
+        return self._finished(unknown, states=KEPT)
 
     def deferred(self) -> list[Finished]:
         """Those that were only copied and wait to be encoded."""
         row = self._catalogue.tables.recordings
         return self._finished(row.mode == Mode.DEFER.value, row.transcoded_from.is_null())
 
-    def fingerprinted(self, recording_id: RecordingId, sha256: str) -> None:
-        self._catalogue.amend(recording_id, {"sha256": sha256})
+    def fingerprinted(self, recording_id: RecordingId, sha256: str, crc32: int) -> None:
+        self._catalogue.amend(recording_id, {"sha256": sha256, "crc32": crc32})
 
     def transcoded(self, recording_id: RecordingId, file: Transcoded) -> None:
-        """The file is another one now: a hash of the one before no longer holds."""
+        """The file is another one now: hash and seal of the one before no longer hold."""
         self._catalogue.amend(
             recording_id,
             {
                 "sha256": None,
+                "crc32": None,
+                "sealed": None,
                 "bytes": file.bytes,
                 "codec": file.codec,
                 "encoder": file.encoder,
@@ -70,11 +78,15 @@ class Chores:
             },
         )
 
-    def _finished(self, *conditions: object) -> list[Finished]:
+    def _finished(
+        self,
+        *conditions: object,
+        states: Sequence[RecordingState] = (RecordingState.SAVED, RecordingState.RECOVERED),
+    ) -> list[Finished]:
         with self._catalogue.reading() as tables:
             row: type[Recording] = tables.recordings
-            states = [RecordingState.SAVED.value, RecordingState.RECOVERED.value]
-            query = row.select().where(row.state.in_(states), *conditions)
+            named = [state.value for state in states]
+            query = row.select().where(row.state.in_(named), *conditions)
             return [
                 Finished(RecordingId(found.id), found.order_id, found.path, found.started_at)
                 for found in query.order_by(row.started_at.desc()).limit(MOST_AT_ONCE)

@@ -245,14 +245,16 @@ def _try_out(incoming: Path, footage: Path) -> None:
         probe.unlink()
 
 
-def write_synced(path: Path, contents: bytes, *, replace: bool = False) -> None:
+def write_synced(
+    path: Path, contents: bytes, *, replace: bool = False, mode: int = FOOTAGE_MODE
+) -> None:
     """Write a whole small file and force it onto the disk, or leave nothing. Raises OSError.
 
     A file that is there is an error, unless it may be replaced.
     """
     if_there = os.O_TRUNC if replace else os.O_EXCL
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | if_there
-    descriptor = os.open(path, flags, FOOTAGE_MODE)
+    descriptor = os.open(path, flags, mode)
     try:
         rest = memoryview(contents)
         while rest:

@@ -72,6 +72,7 @@ class RecordingRow:
     void: bool
     sha256: str | None
     transcoded_from: str | None
+    seal: str | None
     deleted_at: datetime | None
 
 
@@ -162,5 +163,6 @@ def row_of(found: Recording) -> RecordingRow:
         void=found.void,
         sha256=found.sha256,
         transcoded_from=found.transcoded_from,
+        seal=found.seal,
         deleted_at=found.deleted_at,
     )

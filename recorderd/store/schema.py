@@ -119,6 +119,8 @@ class Recording(Model):
     held = BooleanField(default=False)
     void = BooleanField(default=False)
     sha256 = TextField(null=True)
+    crc32 = BigIntegerField(null=True)
+    sealed = TextField(null=True)
     previous_seal = TextField(null=True)
     seal = TextField(null=True)
     transcoded_from = TextField(null=True)
@@ -136,6 +138,31 @@ class LoggedEvent(Model):
     recording_id = TextField(null=True)
 
 
+class StoredSeal(Model):
+    """One link of a station's chain of seals; never changed, never deleted.
+
+    `statement` is the very text that `seal` (SHA-256) and `signature` (Ed25519) belong to.
+    """
+
+    id = AutoField()
+    station = ExactTextField()
+    number = BigIntegerField()
+    recording_id = TextField()
+    statement = TextField()
+    seal = TextField()
+    signature = TextField()
+
+
+class TimeStamp(Model):
+    """What a time-stamping authority answered for a seal (RFC 3161), in hexadecimal."""
+
+    id = AutoField()
+    seal = TextField()
+    authority = ExactTextField()
+    stamped_at = MomentField()
+    response = TextField()
+
+
 class Meta(Model):
     """Facts about the catalogue itself."""
 
@@ -150,6 +177,8 @@ class Tables:
     recordings: type[Recording]
     events: type[LoggedEvent]
     meta: type[Meta]
+    seals: type[StoredSeal]
+    time_stamps: type[TimeStamp]
 
 
 _Bound = TypeVar("_Bound", bound=Model)
@@ -168,6 +197,8 @@ def tables_of(database: Database) -> Tables:
         recordings=bound(Recording, "recordings"),
         events=bound(LoggedEvent, "events"),
         meta=bound(Meta, "meta"),
+        seals=bound(StoredSeal, "seals"),
+        time_stamps=bound(TimeStamp, "time_stamps"),
     )
 
 
@@ -290,6 +321,39 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
                 OR feature_not_supported
             THEN RAISE WARNING USING MESSAGE = 'Searches will be slow: ' || SQLERRM;
         END $$""",
+    ),
+    (
+        """CREATE TABLE seals (
+            id {counter} NOT NULL PRIMARY KEY,
+            station TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            recording_id TEXT NOT NULL,
+            statement TEXT NOT NULL,
+            seal TEXT NOT NULL,
+            signature TEXT NOT NULL
+        )""",
+        """CREATE UNIQUE INDEX seals_number ON seals (station, number)""",
+        """CREATE INDEX seals_recording ON seals (recording_id)""",
+        """{sqlite_only} CREATE TRIGGER seals_stay BEFORE UPDATE ON seals BEGIN
+            SELECT RAISE(ABORT, 'a seal is never changed');
+        END""",
+        """{sqlite_only} CREATE TRIGGER seals_are_kept BEFORE DELETE ON seals BEGIN
+            SELECT RAISE(ABORT, 'a seal is never deleted');
+        END""",
+        """CREATE TABLE time_stamps (
+            id {counter} NOT NULL PRIMARY KEY,
+            seal TEXT NOT NULL,
+            authority TEXT NOT NULL,
+            stamped_at BIGINT NOT NULL,
+            response TEXT NOT NULL
+        )""",
+        """CREATE UNIQUE INDEX time_stamps_seal ON time_stamps (seal)""",
+        """ALTER TABLE recordings ADD COLUMN crc32 BIGINT""",
+        """ALTER TABLE recordings ADD COLUMN sealed TEXT""",
+        """CREATE INDEX recordings_unsealed ON recordings (station, started_at)
+            WHERE sealed IS NULL AND sha256 IS NOT NULL""",
+        """CREATE INDEX recordings_deletion_unsealed ON recordings (station, started_at)
+            WHERE state = 'deleted' AND (sealed IS NULL OR sealed <> 'deleted')""",
     ),
 )
 """Statements that bring the schema from version N to N + 1, in SQL for both databases.

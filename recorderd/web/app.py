@@ -13,6 +13,7 @@ from recorderd.settings import Settings
 from recorderd.web.api import Api
 from recorderd.web.archive import Archive
 from recorderd.web.assets import Assets
+from recorderd.web.export import Export
 from recorderd.web.figures import Figures
 from recorderd.web.guard import Guard, guarded
 from recorderd.web.keys import Signer
@@ -58,6 +59,7 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     so_far = SoFar(settings, archive)
     sender = Sender(archive, _pace(settings, archive))
     media = Media(settings, archive, sender, so_far)
+    export = Export(settings, archive, sender, media)
     pages = Pages(settings, archive, figures, so_far)
     sharing = Sharing(settings, archive, media, signer)
     door = Door(settings.web.password_hash, archive, signer)
@@ -85,6 +87,7 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
             web.get("/recordings/{id}/video", media.video),
             web.get("/recordings/{id}/label.jpg", media.label),
             web.get("/recordings/{id}/thumb.jpg", media.thumbnail),
+            web.get("/recordings/{id}/export", export.order),
             web.get("/recordings/{id}/share", sharing.offer),
             web.get("/shared/{token}", sharing.page),
             web.get("/shared/{token}/video", sharing.video),

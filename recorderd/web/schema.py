@@ -161,6 +161,12 @@ def description(prefix: str) -> dict[str, Any]:
                 parameters=[_ID],
                 problems=("404", "409", "410"),
             ),
+            "/recordings/{id}/export": _get(
+                "A zip that proves the order: all its videos, their seals, and a verifier",
+                {"200": _content("application/zip"), "206": _content("application/zip")},
+                parameters=[_ID],
+                problems=("404", "409", "416"),
+            ),
             "/healthz": _get("Whether the pages work", {"200": _content("text/plain")}),
             "/metrics": _get("Figures for Prometheus", {"200": _content("text/plain")}),
         },

@@ -207,6 +207,8 @@ class Sender:
         while position < span.end:
             most = min(_CHUNK_BYTES, span.end - position)
             count = await self._pace.wait(most, lambda: _is_there(request))
+            if not count:
+                raise ConnectionResetError("the client left")
             if not _is_in_memory(span.file, position, count):
                 # sendfile would let the whole event loop wait for the disk.
                 await self._archive.fetch(_read_ahead, span.file, position, count)

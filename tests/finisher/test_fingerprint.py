@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from pathlib import Path
 
 import pytest
 
 from recorderd.finisher import fingerprint as module
-from recorderd.finisher.fingerprint import fingerprint
+from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 
 
 @pytest.mark.parametrize("size", [0, 1, 10, 11, 25])
@@ -17,7 +18,8 @@ def test_hash_of_any_length(size: int, tmp_path: Path, monkeypatch: pytest.Monke
     file = tmp_path / "file"
     file.write_bytes(bytes(range(size)))
     expected = hashlib.sha256(bytes(range(size))).hexdigest()
-    assert fingerprint(file, lambda: False) == expected
+    found = fingerprint(file, lambda: False)
+    assert found == Fingerprint(expected, zlib.crc32(bytes(range(size))))
 
 
 def test_work_is_dropped_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from recorderd.finisher import run
 from recorderd.finisher.run import Finisher
 from recorderd.settings import Settings, StationSettings
 from recorderd.store import footage
+from recorderd.store.chores import Chores
 from recorderd.store.footage import StorageHealth, thumbnail_path
 from recorderd.store.identity import boot_id
 from tests.finisher.archive import Archive
@@ -99,6 +100,41 @@ def test_recording_that_cannot_be_transcoded_is_hashed_and_given_up_until_the_ne
     Finisher(archive.settings, threading.Event()).look()
     assert archive.row(recording_id)["codec"] == "h264"
     assert archive.row(recording_id)["sha256"] == _sha256(archive.path(recording_id))
+
+
+def test_the_original_is_sealed_before_it_is_encoded(archive: Archive, finisher: Finisher) -> None:
+    recording_id = archive.add()
+    original = _sha256(archive.path(recording_id))
+    finisher.look()
+    finisher.look()
+    with archive.catalogue.transaction() as tables:
+        seals = [json.loads(each.statement) for each in tables.seals.select()]
+        row = tables.recordings.get_by_id(recording_id)
+        assert row.seal == tables.seals.get(tables.seals.number == 2).seal
+    assert [each["what"] for each in seals] == ["recorded", "replaced"]
+    before, after = (each["facts"] for each in seals)
+    assert (before["codec"], after["codec"]) == ("mjpeg", "h264")
+    assert after["transcoded_from"] == before["sha256"] == original
+    assert after["sha256"] == _sha256(archive.path(recording_id))
+
+
+def test_a_crash_after_the_file_was_replaced_is_sealed_as_what_it_is(
+    archive: Archive, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording_id = archive.add()
+    with monkeypatch.context() as power:
+        power.setattr(Chores, "transcoded", _cut)
+        with pytest.raises(KeyboardInterrupt):
+            finisher.look()
+    Finisher(archive.settings, threading.Event()).look()
+    with archive.catalogue.transaction() as tables:
+        seals = [json.loads(each.statement) for each in tables.seals.select()]
+    assert [each["what"] for each in seals] == ["recorded", "replaced"]
+    assert seals[1]["facts"]["sha256"] == _sha256(archive.path(recording_id))
+
+
+def _cut(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_missing_file_does_not_hold_up_the_others(archive: Archive, finisher: Finisher) -> None:
