@@ -153,6 +153,21 @@ def _fsck(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_fsck(loaded.settings, options.json)
 
 
+def _hold(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.hold import run_hold
+
+    logs.set_up(loaded.settings.log, "hold")
+    return run_hold(loaded.settings, options.action, options.order, options.reason)
+
+
+def _said(argument: str) -> str:
+    """Words that somebody else is to read later."""
+    if not argument.strip():
+        raise argparse.ArgumentTypeError("some words are expected")
+    return _text(argument.strip())
+
+
 def _text(argument: str) -> str:
     """Python keeps bytes that are not UTF-8 in a form that no database takes."""
     try:
@@ -281,6 +296,16 @@ def _parser() -> argparse.ArgumentParser:
             "recorderd fsck --json",
         )
     )
+    for action, summary in (
+        ("hold", "keep all videos of an order, whatever the settings for retention say"),
+        ("release", "let the videos of a held order go when their time is over"),
+    ):
+        hold = add(action, _hold, summary, f"recorderd {action} 4711 --reason 'a complaint'")
+        hold.add_argument("order", type=_text, metavar="ORDER", help="the whole order id")
+        hold.add_argument(
+            "--reason", type=_said, metavar="TEXT", required=True, help="kept in the event log"
+        )
+        hold.set_defaults(action=action)
     bench = commands.add_parser(
         "bench",
         help="measure how well and how fast it works",

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorderd.engine.footage_file import TIME_BASE, FootageFile, is_disk_full, ticks
-from recorderd.mp4.boxes import is_closed
 from recorderd.errors import StorageError
+from recorderd.mp4.boxes import is_closed
 from tests.engine.pictures import HEIGHT, WIDTH, jpeg, packets_of
 
 SECOND = 1_000_000_000

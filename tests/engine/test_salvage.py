@@ -16,10 +16,10 @@ from recorderd.engine import salvage as salvage_module
 from recorderd.engine import verify
 from recorderd.engine.footage_file import FootageFile
 from recorderd.engine.messages import Captured, NothingLeft
-from recorderd.mp4.boxes import fragment_places, is_closed, reopen
 from recorderd.engine.pipelines import CopyPipeline
 from recorderd.engine.salvage import facts_of, remux, salvage
 from recorderd.errors import StorageError
+from recorderd.mp4.boxes import fragment_places, is_closed, reopen
 from recorderd.store.footage import RecordingFiles
 from tests.engine.pictures import (
     START,

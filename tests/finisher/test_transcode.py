@@ -11,10 +11,10 @@ import pytest
 
 from recorderd.engine import probe, verify
 from recorderd.engine.encoders import VideoEncoder
-from recorderd.mp4.boxes import is_closed
 from recorderd.engine.probe import EncoderProof
 from recorderd.errors import DeviceError, StorageError
 from recorderd.finisher.transcode import transcode
+from recorderd.mp4.boxes import is_closed
 from recorderd.store.chores import Transcoded
 from tests.finisher.archive import TAGS, TIMES, Archive, facts_of
 
