@@ -103,10 +103,9 @@ def ask(settings: Settings, request: HoldRequest, still_there: Callable[[], bool
     return True
 
 
-def pending(settings: Settings, order_id: str) -> HoldRequest | None:
-    """The last request about an order that is not in the catalogue yet. Raises OSError."""
-    mine = [each for each in _requests(settings.hold_requests_file) if each.order_id == order_id]
-    return mine[-1] if mine else None
+def pending(settings: Settings) -> dict[str, HoldRequest]:
+    """The last request about each order that is not in the catalogue yet. Raises OSError."""
+    return {request.order_id: request for request in _requests(settings.hold_requests_file)}
 
 
 def take_in(settings: Settings, catalogue: Catalogue) -> int:

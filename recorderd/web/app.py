@@ -15,6 +15,7 @@ from recorderd.web.archive import Archive
 from recorderd.web.assets import Assets
 from recorderd.web.figures import Figures
 from recorderd.web.guard import Guard, guarded
+from recorderd.web.holding import Holding
 from recorderd.web.keys import Signer
 from recorderd.web.live import records_now
 from recorderd.web.media import Media
@@ -58,7 +59,8 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     so_far = SoFar(settings, archive)
     sender = Sender(archive, _pace(settings, archive))
     media = Media(settings, archive, sender, so_far, signer)
-    pages = Pages(settings, archive, figures, so_far)
+    holding = Holding(settings, archive, signer)
+    pages = Pages(settings, archive, figures, so_far, holding)
     sharing = Sharing(settings, archive, media)
     door = Door(settings.web.password_hash, archive, signer)
     api = Api(settings, archive, figures, so_far, traffic)
@@ -86,6 +88,7 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
             web.get("/recordings/{id}/label.jpg", media.label),
             web.get("/recordings/{id}/thumb.jpg", media.thumbnail),
             web.get("/recordings/{id}/share", sharing.offer),
+            web.post("/recordings/{id}/hold", holding.change),
             web.get("/shared/{token}", sharing.page),
             web.get("/shared/{token}/video", sharing.video),
             web.get("/login", door.page),

@@ -16,7 +16,8 @@ from recorderd.store.reader import RecordingRow
 from recorderd.store.search import Page, Search, orders_exactly, search, stations
 from recorderd.web.archive import Archive
 from recorderd.web.figures import Figures
-from recorderd.web.library import look_up, missing, plays_in_browsers, video_file
+from recorderd.web.holding import Holding
+from recorderd.web.library import missing, plays_in_browsers, video_file
 from recorderd.web.live import look
 from recorderd.web.problems import ProblemError
 from recorderd.web.questions import Question, read_question, written
@@ -32,12 +33,18 @@ class Pages:
     """Handlers that make pages for people."""
 
     def __init__(
-        self, settings: Settings, archive: Archive, figures: Figures, so_far: SoFar
+        self,
+        settings: Settings,
+        archive: Archive,
+        figures: Figures,
+        so_far: SoFar,
+        holding: Holding,
     ) -> None:
         self._settings = settings
         self._archive = archive
         self._figures = figures
         self._so_far = so_far
+        self._holding = holding
 
     async def search(self, request: web.Request) -> web.StreamResponse:
         """The search box and what was found; the newest recordings if nothing is asked.
@@ -80,7 +87,7 @@ class Pages:
 
     async def player(self, request: web.Request) -> web.StreamResponse:
         """One recording: its video, what is known of it, all takes and parts of its order."""
-        row, siblings = await self._archive.ask(look_up, self._settings, request.match_info["id"])
+        row, siblings, hold = await self._holding.look(request.match_info["id"])
         trouble: ProblemError | None = None
         has_still = False
         snapshot: Snapshot | None = None
@@ -100,6 +107,7 @@ class Pages:
             trouble=trouble,
             has_still=has_still,
             so_far=snapshot,
+            hold=hold,
             share_days=self._settings.web.share_days,
             plays=plays_in_browsers(row) if snapshot is None else plays_so_far(snapshot),
             start=_second(request.query.get("t", "")),

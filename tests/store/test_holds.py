@@ -61,12 +61,10 @@ def test_requests_are_taken_in_in_their_order_and_once(shelf: Shelf) -> None:
     recording_id = shelf.put()
     for each in (request(), request(RELEASE), request(reason="again")):
         assert ask(shelf.settings, each, lambda: True)
-    waiting = pending(shelf.settings, "SO-1")
-    assert waiting is not None
-    assert waiting.reason == "again"
+    assert pending(shelf.settings)["SO-1"].reason == "again"
     assert take_in(shelf.settings, shelf.catalogue) == 3
     assert shelf.row(recording_id).held
-    assert pending(shelf.settings, "SO-1") is None
+    assert not pending(shelf.settings)
     assert take_in(shelf.settings, shelf.catalogue) == 0
 
 
@@ -94,7 +92,7 @@ def test_torn_line_is_passed_over(shelf: Shelf) -> None:
 
 def test_what_is_being_deleted_cannot_be_held(shelf: Shelf) -> None:
     assert not ask(shelf.settings, request(), lambda: False)
-    assert pending(shelf.settings, "SO-1") is None
+    assert not pending(shelf.settings)
 
 
 def test_flood_is_refused(shelf: Shelf) -> None:
