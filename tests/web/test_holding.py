@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,6 +19,7 @@ from .archive import HOSTILE, Archive, settings_in
 from .serving import Answer, Server
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+WRONG = "x"
 KEPT = "This order is being kept"
 
 
@@ -38,10 +39,17 @@ def token(server: Server, new: NewRecording) -> str:
 def send(
     server: Server,
     new: NewRecording,
-    headers: dict[str, str] | None = None,
-    **fields: str,
+    headers: Mapping[str, str] | None = None,
+    fields: Mapping[str, str] | None = None,
+    **more: str,
 ) -> Answer:
-    form = {"action": "hold", "who": "Anna", "reason": "the box was empty", **fields}
+    form = {
+        "action": "hold",
+        "who": "Anna",
+        "reason": "the box was empty",
+        **(fields or {}),
+        **more,
+    }
     if "token" not in form:
         form["token"] = token(server, new)
     ours = {"Origin": server.url} if headers is None else headers
@@ -81,7 +89,7 @@ def test_turned_off_by_default(tmp_path: Path) -> None:
     assert KEPT in page
     assert "by ben on packing-1: a question" in page
     assert "<form class" not in page.partition(KEPT)[2]
-    assert send(server, new, token="x").status == 404
+    assert send(server, new, token=WRONG).status == 404
     server.close()
     archive.catalogue.close()
 
@@ -127,7 +135,7 @@ def test_only_with_the_token_of_this_page(archive: Archive, server: Server) -> N
 def test_name_and_reason_are_needed(
     archive: Archive, server: Server, fields: dict[str, str]
 ) -> None:
-    assert send(server, archive.save("SO-1"), **fields).status == 400
+    assert send(server, archive.save("SO-1"), fields=fields).status == 400
     assert take_in(archive) == 0
 
 
@@ -161,7 +169,7 @@ def test_only_for_those_who_know_the_password(tmp_path: Path) -> None:
     archive = Archive(settings_in(tmp_path, holding=True, password_hash=hash_password("one")))
     server = Server(archive.settings)
     new = archive.save("SO-1")
-    answer = send(server, new, token="x")
+    answer = send(server, new, token=WRONG)
     assert answer.status == 303
     assert "/login" in answer.headers["Location"]
     assert take_in(archive) == 0
