@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from recorderd.settings import Settings
 from recorderd.station.ledger import Stage
-from recorderd.status import NotRunning, read_status
+from recorderd.status import NotRunning, about, orders_left, read_status
 from recorderd.store.identity import boot_id
-from recorderd.web.words import about
 
 _SHOWN: Final = (
     "updated_at",
@@ -64,14 +63,14 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
     document: dict[str, Any] = {"running": True} | {key: status.get(key) for key in _SHOWN}
     camera = _mapping(status.get("camera"))
     document["camera"] = {key: camera.get(key) for key in _CAMERA} if camera else None
-    orders_left = _orders_left(settings, status, typical_bytes)
-    document["orders_left"] = orders_left
+    left = orders_left(settings, status, typical_bytes)
+    document["orders_left"] = left
     faults = tuple(str(text) for text in _mapping(status.get("faults")).values())
     doing = _PHASES.get(str(status.get("phase")), "is starting")
     order = status.get("order")
     details = ["camera ok" if camera and "camera" not in _mapping(status.get("faults")) else ""]
-    if orders_left is not None:
-        details.append(f"about {about(orders_left)} orders of space left")
+    if left is not None:
+        details.append(f"about {about(left)} orders of space left")
     recording = status.get("phase") == "recording"
     return Live(
         level="fault" if faults else "recording" if recording else "ready",
@@ -98,16 +97,6 @@ def records_now(settings: Settings) -> bool:
     """Whether footage is being written. May wait for the disk; raises nothing."""
     status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
     return not isinstance(status, NotRunning) and bool(status.get("recordings"))
-
-
-def _orders_left(
-    settings: Settings, status: Mapping[str, Any], typical_bytes: int | None
-) -> int | None:
-    free = _mapping(status.get("disk")).get("free_bytes")
-    if not isinstance(free, int) or not typical_bytes:
-        return None
-    usable = free - settings.storage.minimum_free_gigabytes * 1e9
-    return max(0, int(usable // typical_bytes))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -70,7 +70,7 @@ def test_kept_from_the_first_moment_and_released(archive: Archive, server: Serve
         for each in (new, other_take):
             shown = server.get(f"/recordings/{each.id}").text
             assert KEPT in shown
-            assert "by Anna (127.0.0.1): the box was empty" in shown
+            assert "by Anna (127.0.0.1): empty" in shown
         take_in(archive)
     assert archive.catalogue.unfinished() == []
     assert send(server, new, action="release", reason="settled").status == 303
