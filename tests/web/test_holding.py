@@ -46,7 +46,7 @@ def send(
     form = {
         "action": "hold",
         "who": "Anna",
-        "reason": "the box was empty",
+        "reason": "empty",
         **(fields or {}),
         **more,
     }
