@@ -30,7 +30,7 @@ from recorderd.errors import CatalogueError, StorageError
 from recorderd.finisher.idle import Idleness
 from recorderd.settings import Settings
 from recorderd.station import clock
-from recorderd.store import footage, holds, old_events
+from recorderd.store import ballast, footage, holds, old_events
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.identity import boot_id
 from recorderd.store.removal import Going, Moment, Removal
@@ -128,6 +128,8 @@ class Housekeeping:
         """Take in what shall be held, then delete a few. Raises CatalogueError, OSError."""
         if not self._idleness.catalogue_exists():
             return
+        if self._rules.any:
+            ballast.look_after(self._settings.state_folder)
         catalogue = Catalogue.open(self._settings.database_url, self._settings.station.name)
         try:
             # Also while an order is recorded: a promise was made on the staff pages.
@@ -175,6 +177,9 @@ class Housekeeping:
 
     def _make_plan(self, removal: Removal, free_bytes: int) -> None:
         now = self._now()
+        if self._rules.free_bytes > self._disk_bytes() / 2:
+            self._complain_of_goal()
+            self._rules = replace(self._rules, free_bytes=0)
         recordings = [self._without_given_up(each) for each in removal.kept(now)]
         self._goal = free_goal(recordings, self._rules)
         self._urgent = urgent_below(recordings, self._rules)
@@ -185,6 +190,13 @@ class Housekeeping:
         self._plan = doomed[:_PLANNED]
         # What is left of a long list is gone on with at once.
         self._list_at = time.monotonic() + (0.0 if len(doomed) > _PLANNED else LIST_SECONDS)
+
+    def _complain_of_goal(self) -> None:
+        log.error(
+            "retention.free_gigabytes is not obeyed: it would delete nearly everything",
+            problem=f"the whole disk holds {self._disk_bytes() / 1e9:.0f} GB",
+            remedy="Set it to less than half of the disk, then restart recorderd finish",
+        )
 
     def _without_given_up(self, recording: Kept) -> Kept:
         given_up = {job for job in recording.awaited if self._has_given_up(job, recording.id)}
@@ -239,6 +251,10 @@ class Housekeeping:
         now = self._now()
         more = now.clock_is_set and old_events.prune(catalogue, now.at, days)
         self._events_at = time.monotonic() + (0.0 if more else _EVENTS_SECONDS)
+
+    def _disk_bytes(self) -> int:
+        disk = os.statvfs(self._settings.footage_folder)
+        return disk.f_blocks * disk.f_frsize
 
     def _free_bytes(self) -> int:
         disk = os.statvfs(self._settings.footage_folder)

@@ -153,7 +153,10 @@ def last_entry(url: str, recording_id: str) -> HoldEntry | None:
         event = tables.events
         found = (
             event.select()
-            .where(event.recording_id == recording_id, event.event.in_(list(HoldAction)))
+            .where(
+                event.recording_id == recording_id,
+                event.event.in_([action.value for action in HoldAction]),
+            )
             .order_by(event.id.desc())
             .first()
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ import pytest
 
 from recorderd.core.model import Mode
 from recorderd.core.retention import Reason
+from recorderd.errors import CatalogueError
 from recorderd.finisher import housekeeping
 from recorderd.finisher.housekeeping import AT_ONCE, Housekeeping
+from recorderd.store.catalogue import Catalogue
 from recorderd.store.holds import HoldAction, HoldRequest, ask
 from recorderd.store.identity import boot_id
 from recorderd.store.removal import Moment
@@ -156,6 +159,51 @@ def test_free_space_is_looked_at_before_each_deletion(
     free(monkeypatch, 11.0)
     keeping.look()
     assert [shelf.state(each) for each in ids].count("deleted") == AT_ONCE
+
+
+def test_goal_that_would_delete_everything_is_a_mistake(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Megabytes written where gigabytes are meant."""
+    limited(shelf, free_gigabytes=51.0)
+    free(monkeypatch, 10.0)
+    monkeypatch.setattr(Housekeeping, "_disk_bytes", lambda _: 100_000_000_000)
+    old = shelf.put(days_ago=9)
+    keeper(shelf).look()
+    assert shelf.state(old) == "saved"
+
+
+def test_disk_that_is_full_to_the_last_byte(tmp_path: Path) -> None:
+    """A database on it cannot even be opened: the ballast goes first."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)]
+    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a disk is not allowed here")
+    try:
+        shelf = Shelf(folder, free_gigabytes=0.06, keep_hours=0.0)
+        ids = [shelf.put(days_ago=3, size=1_000_000) for _ in range(3)]
+        for each in ids:
+            shelf.files(each)[0].write_bytes(b"x" * 1_000_000)
+        keeping = keeper(shelf)
+        keeping.look()
+        shelf.catalogue.close()
+        with (folder / "filler").open("wb", buffering=0) as filler:
+            while _free_bytes(folder):
+                filler.write(b"x" * _free_bytes(folder))
+        with pytest.raises(CatalogueError):
+            Catalogue.open(shelf.settings.database_url, "bench-1")
+        keeper(shelf).look()
+        shelf.catalogue = Catalogue.open(shelf.settings.database_url, "bench-1")
+        assert {shelf.state(each) for each in ids} == {"deleted"}
+        shelf.catalogue.close()
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+def _free_bytes(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def test_by_size(shelf: Shelf) -> None:
