@@ -58,13 +58,13 @@ def _in_words(request: HoldRequest, outcome: HoldOutcome) -> str:
     order = f"Order {escaped(request.order_id)}"
     if not outcome.there:
         if outcome.deleted:
-            return f"{order}: its videos were deleted already ({outcome.deleted})."
+            return f"{order}: its videos are deleted already ({outcome.deleted})."
         return (
             f"{order} has no recordings. The whole order id is needed: "
             "'recorderd find' lists those that hold a part of it."
         )
     count = f"{outcome.there} recording{'s' * (outcome.there != 1)}"
-    gone = f" {outcome.deleted} more were deleted already." if outcome.deleted else ""
+    gone = f" {outcome.deleted} more are deleted already." if outcome.deleted else ""
     if request.action is HoldAction.HOLD:
         return f"{order} is held: {count}, and what is recorded of it later.{gone}"
     if outcome.changed:

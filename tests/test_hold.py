@@ -53,7 +53,20 @@ def test_order_whose_videos_are_gone(shelf: Shelf, capsys: pytest.CaptureFixture
     assert going is not None
     shelf.removal.finish(going)
     assert main(["hold", "SO-7", "--reason", "a complaint"]) == 1
-    assert "were deleted already (1)" in capsys.readouterr().out
+    assert "are deleted already (1)" in capsys.readouterr().out
+
+
+def test_what_is_being_deleted_is_not_promised(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf.removal.begin(shelf.put("SO-7"), Reason.AGE)
+    assert main(["hold", "SO-7", "--reason", "a complaint"]) == 1
+    shelf.put("SO-7")
+    assert main(["hold", "SO-7", "--reason", "a complaint"]) == 0
+    assert (
+        "is held: 1 recording, and what is recorded of it later. 1 more are deleted already."
+        in (capsys.readouterr().out)
+    )
 
 
 def test_what_the_staff_pages_asked_for_comes_first(shelf: Shelf) -> None:

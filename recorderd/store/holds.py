@@ -58,7 +58,11 @@ class HoldRequest:
 
 @dataclass(frozen=True, slots=True)
 class HoldOutcome:
-    """How many recordings the request is about, how many it changed, how many are gone."""
+    """How many recordings the request is about, how many it changed, how many are gone.
+
+    One that is being deleted counts as gone. It is held all the same: if its deletion was cut
+    short before its video was gone, it is kept.
+    """
 
     there: int
     changed: int
@@ -166,10 +170,11 @@ def last_entry(url: str, recording_id: str) -> HoldEntry | None:
 def _apply(tables: Tables, station: str, request: HoldRequest) -> HoldOutcome:
     row = tables.recordings
     of_order = list(row.select().where(row.order_id == request.order_id))
-    there = [each for each in of_order if each.state != RecordingState.DELETED]
+    left = [each for each in of_order if each.state != RecordingState.DELETED]
+    there = [each for each in left if each.state != RecordingState.DELETING]
     held = request.action is HoldAction.HOLD
     changed = [each for each in there if each.held is not held]
-    for each in there if held else changed:
+    for each in left if held else [each for each in left if each.held]:
         row.update(held=held).where(row.id == each.id).execute()
         tables.events.insert(
             at=request.at_us,
