@@ -169,6 +169,21 @@ def _export(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_export(loaded.settings, options.order, options.output, options.largest_megabytes)
 
 
+def _hold(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd import logs
+    from recorderd.hold import run_hold
+
+    logs.set_up(loaded.settings.log, "hold")
+    return run_hold(loaded.settings, options.action, options.order, options.reason)
+
+
+def _said(argument: str) -> str:
+    """Words that somebody else is to read later."""
+    if not argument.strip():
+        raise argparse.ArgumentTypeError("some words are expected")
+    return _text(argument.strip())
+
+
 def _text(argument: str) -> str:
     """Python keeps bytes that are not UTF-8 in a form that no database takes."""
     try:
@@ -326,6 +341,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="cut larger videos into pieces of at most this size, without encoding them anew",
     )
+    for action, summary in (
+        ("hold", "keep all videos of an order, whatever the settings for retention say"),
+        ("release", "let the videos of a held order go when their time is over"),
+    ):
+        hold = add(action, _hold, summary, f"recorderd {action} 4711 --reason 'a complaint'")
+        hold.add_argument("order", type=_text, metavar="ORDER", help="the whole order id")
+        hold.add_argument(
+            "--reason", type=_said, metavar="TEXT", required=True, help="kept in the event log"
+        )
+        hold.set_defaults(action=action)
     bench = commands.add_parser(
         "bench",
         help="measure how well and how fast it works",

@@ -343,6 +343,44 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    days: float = option(
+        0.0,
+        "Older videos are deleted, unless they are held; 0 keeps them for ever. Only while the "
+        "clock is set by the network or another source",
+        minimum=0,
+        maximum=36500,
+    )
+    maximum_gigabytes: float = option(
+        0.0,
+        "When all videos together take more than this, the oldest go; 0 is no limit",
+        minimum=0,
+        maximum=1000000,
+    )
+    free_gigabytes: float = option(
+        0.0,
+        "When less than this is free on the disk, the oldest videos go, so that recording never "
+        "has to stop; 0 deletes nothing for this. It is raised by itself to what the next orders "
+        "need above storage.minimum_free_gigabytes",
+        minimum=0,
+        maximum=1000000,
+    )
+    keep_hours: float = option(
+        24.0,
+        "Younger videos are never deleted for want of room: the station rather refuses the next "
+        "order, and says so",
+        minimum=0,
+        maximum=8760,
+    )
+    events_days: int = option(
+        400,
+        "Older entries of the event log are deleted, but those of held orders; 0 keeps them all",
+        minimum=0,
+        maximum=36500,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
     address: str = option("", "Address the staff pages are served on; empty is every address")
     port: int = option(8080, "TCP port of the staff pages", minimum=1, maximum=65535)
@@ -387,6 +425,9 @@ class WebSettings:
         "How long a link for a customer is good, wherever the customer is; 0 allows no such links",
         minimum=0,
         maximum=365,
+    )
+    holding: bool = option(
+        False, "Whoever may see the pages may hold an order, so that it is never deleted"
     )
     rows_per_page: int = option(25, "Recordings in a list before 'older'", minimum=5, maximum=200)
     megabytes_per_second_while_recording: float = option(
@@ -440,6 +481,7 @@ class Settings:
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     panel: PanelSettings = field(default_factory=PanelSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     web: WebSettings = field(default_factory=WebSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -484,6 +526,11 @@ class Settings:
     def newest_seal_file(self) -> Path:
         """The end of the chain of seals, kept outside of the catalogue."""
         return self.state_folder / "newest-seal.json"
+
+    @property
+    def hold_requests_file(self) -> Path:
+        """What the staff pages ask to be held, until the finisher has taken it in."""
+        return self.state_folder / "hold-requests.jsonl"
 
     @property
     def panel_socket(self) -> Path:

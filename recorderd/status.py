@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
 from recorderd.store.identity import boot_id
 from recorderd.terminal import escaped
@@ -39,7 +40,7 @@ def run_status(settings: Settings, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"running": True, **status}, indent=2))
     else:
-        print("\n".join(in_words(status)))
+        print("\n".join(in_words(status, _room_in_words(settings, status))))
     return 1 if status.get("faults") else 0
 
 
@@ -75,8 +76,45 @@ def read_status(file: Path, now_ns: Nanoseconds, this_boot: str) -> dict[str, An
     return document
 
 
-def in_words(status: Mapping[str, Any]) -> list[str]:
-    """The status as lines for a person; what is not known is left out."""
+def orders_left(
+    settings: Settings, status: Mapping[str, Any], typical_bytes: int | None
+) -> int | None:
+    """For how many more orders there is room, if they are as large as the newest ones.
+
+    `typical_bytes` is their usual size. None while either is not known.
+    """
+    free = _mapping(status.get("disk")).get("free_bytes")
+    if not isinstance(free, int) or not typical_bytes:
+        return None
+    usable = free - settings.storage.minimum_free_gigabytes * 1e9
+    return max(0, int(usable // typical_bytes))
+
+
+def about(count: int) -> str:
+    """A number of things, rounded down to what an estimate deserves: 1,840."""
+    step = 10 ** max(0, len(str(count)) - 3)
+    return f"{count // step * step:,}"
+
+
+def _room_in_words(settings: Settings, status: Mapping[str, Any]) -> str:
+    """What `recorderd status` says of the room left; empty if the catalogue cannot tell."""
+    from recorderd.store.search import typical_bytes
+
+    try:
+        left = orders_left(settings, status, typical_bytes(settings.database_url))
+    except CatalogueError:
+        return ""
+    if left is None:
+        return ""
+    then = ", then the oldest videos make room" if settings.retention.free_gigabytes else ""
+    return f"room for about {about(left)} more orders{then}"
+
+
+def in_words(status: Mapping[str, Any], room: str = "") -> list[str]:
+    """The status as lines for a person; what is not known is left out.
+
+    `room` says how many orders still fit onto the disk.
+    """
     doing = " ".join(_word(status.get(key)) for key in ("phase", "order") if status.get(key))
     lines = [f"{_word(status.get('station', 'station'))}: {doing or 'unknown'}"]
 
@@ -91,7 +129,7 @@ def in_words(status: Mapping[str, Any]) -> list[str]:
     add("", _word(mode.get("reason")))
     free_bytes = _mapping(status.get("disk")).get("free_bytes")
     if isinstance(free_bytes, int):
-        add("disk", f"{free_bytes / 1e9:.1f} GB free")
+        add("disk", ": ".join(filter(None, (f"{free_bytes / 1e9:.1f} GB free", room))))
     recordings = status.get("recordings")
     for recording in recordings if isinstance(recordings, list) else []:
         add("recording", _pairs(recording))

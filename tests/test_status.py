@@ -12,6 +12,7 @@ import pytest
 from recorderd.settings import Settings, StationSettings
 from recorderd.status import NotRunning, in_words, read_status, run_status
 from recorderd.store.identity import boot_id
+from tests.store.shelf import Shelf
 
 SECOND = 1_000_000_000
 
@@ -113,6 +114,10 @@ class TestWords:
             "  FAULT      camera: The camera is gone",
         ]
 
+    def test_say_how_many_orders_still_fit(self) -> None:
+        room = "room for about 2,000 more orders"
+        assert f"  disk       123.4 GB free: {room}" in in_words(DOCUMENT, room)
+
     def test_leave_out_what_is_not_known(self) -> None:
         assert in_words({"station": "bench-7", "phase": "ready", "order": None}) == [
             "bench-7: ready"
@@ -140,6 +145,21 @@ class TestCommand:
         publish(settings)
         assert run_status(settings, as_json=False) == 0
         assert capsys.readouterr().out.startswith("bench-7: recording 4711\n")
+
+    def test_room_is_told_by_the_real_sizes(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shelf = Shelf(tmp_path, free_gigabytes=10.0)
+        shelf.settings.run_folder.mkdir()
+        publish(shelf.settings, disk={"free_bytes": 10_050_000_000})
+        run_status(shelf.settings, as_json=False)
+        assert "  disk       10.1 GB free\n" in capsys.readouterr().out
+        for size in (10_000_000, 30_000_000):
+            shelf.put(size=size)
+        run_status(shelf.settings, as_json=False)
+        shelf.catalogue.close()
+        expected = "room for about 500 more orders, then the oldest videos make room\n"
+        assert expected in capsys.readouterr().out
 
     def test_fault_is_1(self, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         publish(settings, faults={"disk-space": "2 GB left"})

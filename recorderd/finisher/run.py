@@ -18,6 +18,7 @@ import structlog
 
 from recorderd.errors import CatalogueError, DeviceError, RecorderdError
 from recorderd.finisher.fingerprint import Fingerprint, fingerprint
+from recorderd.finisher.housekeeping import Housekeeping
 from recorderd.finisher.idle import Idleness
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
@@ -48,12 +49,13 @@ def main(settings: Settings) -> int:
     signal.signal(signal.SIGINT, leave)
     _step_back()
     finisher = Finisher(settings, leaving)
-    while not leaving.is_set():
-        try:
-            finisher.look()
-        except CatalogueError as error:
-            log.warning("the catalogue cannot be read now", problem=str(error))
-        leaving.wait(LOOK_SECONDS)
+    with Housekeeping(settings, leaving, finisher.has_given_up):
+        while not leaving.is_set():
+            try:
+                finisher.look()
+            except CatalogueError as error:
+                log.warning("the catalogue cannot be read now", problem=str(error))
+            leaving.wait(LOOK_SECONDS)
     return 0
 
 
@@ -79,6 +81,10 @@ class Finisher:
         self._idleness = Idleness(settings, leaving)
         self._given_up: set[tuple[str, str]] = set()
         self._stamper = _stamper(settings)
+
+    def has_given_up(self, job: str, recording_id: str) -> bool:
+        """Whether a job failed for a recording and is not tried again. Any thread."""
+        return (job, recording_id) in self._given_up
 
     def look(self) -> None:
         """Do all that is to be done now. Raises CatalogueError."""

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -53,13 +52,14 @@ from recorderd.panel.panel import open_panel
 from recorderd.settings import Settings
 from recorderd.station import clock, status
 from recorderd.station.engine_link import EngineGone, EngineLink, EngineStarted, LinkReport
+from recorderd.station.event_log import EventLog
 from recorderd.station.recordings import Recordings
 from recorderd.station.rules import rules_of
 from recorderd.station.state_lock import StateLock
 from recorderd.station.storage_watch import StorageWatch
 from recorderd.station.watchdog import Watchdog
 from recorderd.station.writing_watch import WritingWatch
-from recorderd.store.catalogue import Catalogue, Unfinished
+from recorderd.store.catalogue import Catalogue, LogEntry, Unfinished
 from recorderd.store.footage import make_state_folder
 from recorderd.store.identity import boot_id, new_recording_id
 from recorderd.store.writer import CatalogueThread
@@ -117,6 +117,7 @@ class Station:
         make_state_folder(settings.state_folder)
         self._lock = StateLock(settings.state_folder)
         self._writing = WritingWatch()
+        self._event_log = EventLog(self._write_events)
         self._leave_by_ns: Nanoseconds | None = None
         self._panel = open_panel(settings, self.post)
         self._storage = StorageWatch(settings, self.post, self._footage_adopted)
@@ -321,6 +322,7 @@ class Station:
                     "The footage disk does not answer. Check its cable, or the network share.",
                 )
             )
+        self._event_log.time_passed(now)
         self._watch_writing(now)
         if self._leave_by_ns is not None and now > self._leave_by_ns and not self._ended:
             log.error("leaving before all is saved: the next start goes on with it")
@@ -430,14 +432,18 @@ class Station:
             if order_id is not None:
                 fields["order_id"] = order_id
         getattr(log, _LEVELS.get(event, "info"))(event, detail=detail, **fields)
-        at: datetime = clock.wall_time(time.monotonic_ns())
+        now = time.monotonic_ns()
+        self._event_log.add(LogEntry(event, detail, recording_id, clock.wall_time(now)), now)
+
+    def _write_events(self, entries: tuple[LogEntry, ...]) -> None:
         if self._catalogue.waiting < MOST_NOTES_WAITING:
-            self.submit(lambda catalogue: catalogue.note(event, detail, recording_id, at))
+            self.submit(lambda catalogue: catalogue.note_all(entries))
 
     def _close(self) -> None:
         self._watchdog.stopping()
         self._link.close()
         self._storage.close(timeout=2)
+        self._event_log.flush()
         undone = self._catalogue.close(CATALOGUE_DEADLINE_SECONDS)
         if undone:
             log.error("the catalogue could not be brought up to date", entries=undone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -29,6 +29,7 @@ from recorderd.store.records import CORRECTED as CORRECTED
 from recorderd.store.records import SYNCHRONISED as SYNCHRONISED
 from recorderd.store.records import UNSYNCHRONISED as UNSYNCHRONISED
 from recorderd.store.records import CapturedFile as CapturedFile
+from recorderd.store.records import LogEntry as LogEntry
 from recorderd.store.records import NewRecording as NewRecording
 from recorderd.store.records import Unfinished as Unfinished
 from recorderd.store.schema import (
@@ -50,7 +51,7 @@ class Catalogue:
     To be used by one thread only. Methods raise CatalogueError when the database fails
     (CatalogueUnavailableError if trying again may help), and InvariantViolationError when
     asked for what cannot be true; then nothing was changed. Each may be repeated after a
-    failure that left open whether it was carried out; only `note` then writes twice.
+    failure that left open whether it was carried out; only notes are then written twice.
     """
 
     def __init__(self, url: str, station: str, database: Database) -> None:
@@ -138,6 +139,7 @@ class Catalogue:
                     raise InvariantViolationError(f"Two recordings have the id {new.id}")
                 return int(known.take)
             take = self._take_of(tables, new)
+            held = self._is_held(tables, order.order_id)
             try:
                 recordings.insert(
                     id=new.id,
@@ -156,6 +158,8 @@ class Catalogue:
                     monotonic_ns=new.monotonic_ns,
                     clock=new.clock,
                     path=new.path,
+                    held=held,
+                    **self._marks_of_take(tables, order.order_id, take),
                 ).execute()
             except IntegrityError as error:
                 raise CatalogueUnavailableError(
@@ -163,6 +167,10 @@ class Catalogue:
                     f"{without_password(self._url)} at the same moment",
                     "Nothing need be done: it is tried again",
                 ) from error
+            if held:
+                self._log(
+                    tables, "hold", "like the order's other recordings", new.id, new.started_at
+                )
             return take
 
     def captured(self, recording_id: RecordingId, file: CapturedFile) -> None:
@@ -214,14 +222,14 @@ class Catalogue:
         self._fail(recording_id, RecordingState.LOST, problem)
 
     def flag(self, recording_id: RecordingId) -> None:
-        """Mark a recording to be looked at."""
+        """Mark a recording, with all parts of its take, to be looked at."""
         with self.transaction() as tables:
-            self._update(tables, self._row(tables, recording_id), {"flagged": True})
+            self._mark_take(tables, self._row(tables, recording_id), {"flagged": True})
 
     def void(self, recording_id: RecordingId) -> None:
-        """Mark a recording as void; it is kept."""
+        """Mark a recording, with all parts of its take, as void; it is kept."""
         with self.transaction() as tables:
-            self._update(tables, self._row(tables, recording_id), {"void": True})
+            self._mark_take(tables, self._row(tables, recording_id), {"void": True})
 
     def amend(self, recording_id: RecordingId, columns: Mapping[str, Any]) -> None:
         """Set columns of a row that say more about its file; never its state."""
@@ -233,9 +241,13 @@ class Catalogue:
     def note(self, event: str, detail: str, recording_id: RecordingId | None, at: datetime) -> None:
         """Write an entry into the event log. `at` is aware."""
         with self.transaction() as tables:
-            tables.events.insert(
-                at=at, station=self._station, event=event, detail=detail, recording_id=recording_id
-            ).execute()
+            self._log(tables, event, detail, recording_id, at)
+
+    def note_all(self, entries: Sequence[LogEntry]) -> None:
+        """Write several entries into the event log at once, in this order."""
+        with self.transaction() as tables:
+            for entry in entries:
+                self._log(tables, entry.event, entry.detail, entry.recording_id, entry.at)
 
     def unfinished(self) -> list[Unfinished]:
         """List the recordings on this station's disk that still need an end, oldest first."""
@@ -313,6 +325,35 @@ class Catalogue:
                 f"Recording {new.id}, part {new.part}, cannot continue {new.continues}"
             )
         return int(before.take)
+
+    def _is_held(self, tables: Tables, order_id: str) -> bool:
+        """Whether somebody holds this order: what is recorded of it later is held, too."""
+        row = tables.recordings
+        return bool(row.select().where(row.order_id == order_id, row.held).exists())
+
+    def _marks_of_take(self, tables: Tables, order_id: str, take: int) -> dict[str, bool]:
+        """How the packer has marked the earlier parts."""
+        row = tables.recordings
+        parts = list(row.select().where(row.order_id == order_id, row.take == take))
+        return {name: any(getattr(part, name) for part in parts) for name in ("flagged", "void")}
+
+    def _mark_take(self, tables: Tables, row: Recording, columns: Mapping[str, Any]) -> None:
+        recordings = tables.recordings
+        recordings.update(dict(columns)).where(
+            recordings.order_id == row.order_id, recordings.take == row.take
+        ).execute()
+
+    def _log(
+        self,
+        tables: Tables,
+        event: str,
+        detail: str,
+        recording_id: RecordingId | None,
+        at: datetime,
+    ) -> None:
+        tables.events.insert(
+            at=at, station=self._station, event=event, detail=detail, recording_id=recording_id
+        ).execute()
 
     def _row(self, tables: Tables, recording_id: RecordingId) -> Recording:
         row = tables.recordings.get_or_none(tables.recordings.id == recording_id)

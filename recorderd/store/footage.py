@@ -132,12 +132,42 @@ def publish(incoming: Path, final: Path) -> None:
         finally:
             os.close(descriptor)
     with _translated(final):
-        _make_day_folders(final)
-        _give_second_name(incoming, final)
+        _move_into_day_folder(incoming, final)
         _sync_folder(final.parent)
         with suppress(FileNotFoundError):
             incoming.unlink()
         _sync_folder(incoming.parent)
+
+
+def delete(video: Path) -> None:
+    """Take a video and its pictures off the disk for good; what is gone already is no error.
+
+    Raises StorageError; then some may be left, and it may be done again.
+    """
+    with _translated(video):
+        for path in (video, still_path(video), thumbnail_path(video)):
+            path.unlink(missing_ok=True)
+        if video.parent.is_dir():
+            _sync_folder(video.parent)
+
+
+def remove_empty_folders(footage: Path, video: Path) -> None:
+    """Take away those of the day, month and year folders above `video` that hold nothing."""
+    for folder in list(video.parents)[:3]:
+        if folder == footage or not folder.is_relative_to(footage):
+            return
+        try:
+            folder.rmdir()
+            _sync_folder(folder.parent)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return
+
+
+def is_there(settings: Settings, footage_id: str) -> bool:
+    """Whether this is the footage disk of the catalogue, though it may be full. Never raises."""
+    return _wrong_disk(settings.footage_folder, footage_id) is None
 
 
 def make_state_folder(path: Path) -> None:
@@ -294,6 +324,20 @@ def _make_day_folders(final: Path) -> None:
         except FileExistsError:
             continue
         _sync_folder(folder.parent)
+
+
+def _move_into_day_folder(incoming: Path, final: Path) -> None:
+    """Retention may take away a day's folder, being empty, the moment it was made."""
+    attempts = 3
+    for attempt in range(attempts):
+        try:
+            _make_day_folders(final)
+            _give_second_name(incoming, final)
+        except FileNotFoundError:
+            if attempt == attempts - 1 or final.parent.is_dir():
+                raise
+        else:
+            return
 
 
 def _give_second_name(incoming: Path, final: Path) -> None:

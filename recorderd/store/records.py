@@ -79,3 +79,13 @@ class Unfinished:
     recovered: bool
     frames: int | None
     duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry for the event log; `at` is aware."""
+
+    event: str
+    detail: str
+    recording_id: RecordingId | None
+    at: datetime

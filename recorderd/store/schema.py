@@ -60,6 +60,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def moment_of(value: int) -> datetime:
+    """The aware moment that `microseconds` was made of."""
+    return _EPOCH + value * _MICROSECOND
+
+
 class ExactTextField(TextField):
     """Text from a label or a person: comes back exactly as it was, whatever it is."""
 

@@ -16,6 +16,7 @@ from recorderd.web.assets import Assets
 from recorderd.web.export import Export
 from recorderd.web.figures import Figures
 from recorderd.web.guard import Guard, guarded
+from recorderd.web.holding import Holding
 from recorderd.web.keys import Signer
 from recorderd.web.live import recorded_now
 from recorderd.web.media import Media
@@ -60,7 +61,8 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     sender = Sender(archive, _pace(settings, archive))
     media = Media(settings, archive, sender, so_far)
     export = Export(settings, archive, sender, media)
-    pages = Pages(settings, archive, figures, so_far)
+    holding = Holding(settings, archive, signer)
+    pages = Pages(settings, archive, figures, so_far, holding)
     sharing = Sharing(settings, archive, media, signer)
     door = Door(settings.web.password_hash, archive, signer)
     api = Api(settings, archive, figures, so_far, traffic)
@@ -89,6 +91,7 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
             web.get("/recordings/{id}/thumb.jpg", media.thumbnail),
             web.get("/recordings/{id}/export", export.order),
             web.get("/recordings/{id}/share", sharing.offer),
+            web.post("/recordings/{id}/hold", holding.change),
             web.get("/shared/{token}", sharing.page),
             web.get("/shared/{token}/video", sharing.video),
             web.get("/login", door.page),

@@ -46,7 +46,9 @@ def video_file(settings: Settings, row: RecordingRow) -> Path:
             raise packed_right_now("The video can be kept a moment after the recording has ended.")
         case "deleting" | "deleted":
             raise ProblemError(
-                410, "This video was deleted", "Its time was over. What is known of it is kept."
+                410,
+                "This video was deleted",
+                "Its time was over, or the disk needed room. What is known of it is kept.",
             )
         case "lost":
             raise ProblemError(

@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from recorderd.settings import Settings
 from recorderd.station.ledger import Stage
-from recorderd.status import NotRunning, read_status
+from recorderd.status import NotRunning, about, orders_left, read_status
 from recorderd.store.identity import boot_id
 from recorderd.store.reader import RecordingRow
-from recorderd.web.words import about
 
 _SHOWN: Final = (
     "updated_at",
@@ -68,14 +67,14 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
     document: dict[str, Any] = {"running": True} | {key: status.get(key) for key in _SHOWN}
     camera = _mapping(status.get("camera"))
     document["camera"] = {key: camera.get(key) for key in _CAMERA} if camera else None
-    orders_left = _orders_left(settings, status, typical_bytes)
-    document["orders_left"] = orders_left
+    left = orders_left(settings, status, typical_bytes)
+    document["orders_left"] = left
     faults = tuple(str(text) for text in _mapping(status.get("faults")).values())
     doing = _PHASES.get(str(status.get("phase")), "is starting")
     order = status.get("order")
     details = ["camera ok" if camera and "camera" not in _mapping(status.get("faults")) else ""]
-    if orders_left is not None:
-        details.append(f"about {about(orders_left)} orders of space left")
+    if left is not None:
+        details.append(f"about {about(left)} orders of space left")
     recording = status.get("phase") == "recording"
     return Live(
         level="fault" if faults else "recording" if recording else "ready",
@@ -107,16 +106,6 @@ def recorded_now(settings: Settings) -> frozenset[str]:
     return frozenset(
         str(_mapping(each).get("id")) for each in (listed if isinstance(listed, list) else [])
     )
-
-
-def _orders_left(
-    settings: Settings, status: Mapping[str, Any], typical_bytes: int | None
-) -> int | None:
-    free = _mapping(status.get("disk")).get("free_bytes")
-    if not isinstance(free, int) or not typical_bytes:
-        return None
-    usable = free - settings.storage.minimum_free_gigabytes * 1e9
-    return max(0, int(usable // typical_bytes))
 
 
 def is_cut_off(settings: Settings, row: RecordingRow) -> bool:

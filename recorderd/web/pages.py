@@ -17,7 +17,8 @@ from recorderd.store.reader import RecordingRow
 from recorderd.store.search import Page, orders_exactly, search, stations
 from recorderd.web.archive import Archive
 from recorderd.web.figures import Figures
-from recorderd.web.library import look_up, missing, plays_in_browsers, video_file
+from recorderd.web.holding import Holding
+from recorderd.web.library import missing, plays_in_browsers, video_file
 from recorderd.web.live import is_cut_off, look
 from recorderd.web.problems import ProblemError
 from recorderd.web.questions import Question, read_question, written
@@ -33,12 +34,18 @@ class Pages:
     """Handlers that make pages for people."""
 
     def __init__(
-        self, settings: Settings, archive: Archive, figures: Figures, so_far: SoFar
+        self,
+        settings: Settings,
+        archive: Archive,
+        figures: Figures,
+        so_far: SoFar,
+        holding: Holding,
     ) -> None:
         self._settings = settings
         self._archive = archive
         self._figures = figures
         self._so_far = so_far
+        self._holding = holding
 
     async def search(self, request: web.Request) -> web.StreamResponse:
         """The search box and what was found; the newest recordings if nothing is asked.
@@ -81,7 +88,7 @@ class Pages:
 
     async def player(self, request: web.Request) -> web.StreamResponse:
         """One recording: its video, what is known of it, all takes and parts of its order."""
-        row, siblings = await self._archive.ask(look_up, self._settings, request.match_info["id"])
+        row, siblings, hold = await self._holding.look(request.match_info["id"])
         trouble: ProblemError | None = None
         has_still = False
         snapshot: Snapshot | None = None
@@ -104,6 +111,7 @@ class Pages:
             has_still=has_still,
             so_far=snapshot,
             cut_off=cut_off,
+            hold=hold,
             share_days=self._settings.web.share_days,
             plays=plays_in_browsers(row) if snapshot is None else plays_so_far(snapshot),
             start=_second(request.query.get("t", "")),

@@ -93,9 +93,3 @@ def visible(text: str) -> str:
     return "".join(
         "\ufffd" if unicodedata.category(character) in _UNSEEN else character for character in text
     )
-
-
-def about(count: int) -> str:
-    """A number of things, rounded down to what an estimate deserves: 1,840."""
-    step = 10 ** max(0, len(str(count)) - 3)
-    return f"{count // step * step:,}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recorderd.settings import Settings, StationSettings, StorageSettings
+from tests.store.shelf import Shelf
 
 from . import postgresql
 
@@ -72,3 +73,10 @@ def disk_settings(tmp_path: Path, small_disk: Path) -> Settings:
         station=StationSettings(state_folder=str(tmp_path / "state")),
         storage=StorageSettings(footage_folder=str(small_disk / "footage")),
     )
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf(tmp_path)
+    yield made
+    made.catalogue.close()

@@ -211,6 +211,24 @@ def test_flag_and_void(catalogue: Catalogue, url: str) -> None:
     assert row_of(url, ENTRY.id).state == RecordingState.RECORDING
 
 
+def test_flag_and_void_mark_the_whole_take(catalogue: Catalogue, url: str) -> None:
+    """Whichever part the packer meant, and also one that is still to come."""
+    first, earlier_take = new("SO-9"), new("SO-9")
+    catalogue.register(earlier_take)
+    catalogue.register(first)
+    second = new("SO-9", part=2, continues=first.id)
+    catalogue.register(second)
+    catalogue.flag(second.id)
+    catalogue.void(first.id)
+    third = new("SO-9", part=3, continues=second.id)
+    catalogue.register(third)
+    for part in (first, second, third):
+        assert row_of(url, part.id).flagged
+        assert row_of(url, part.id).void
+    assert not row_of(url, earlier_take.id).flagged
+    assert not row_of(url, earlier_take.id).void
+
+
 def test_amending_says_more_about_a_file_but_never_its_state(
     catalogue: Catalogue, url: str
 ) -> None:

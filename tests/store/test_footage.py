@@ -139,6 +139,23 @@ def test_publish_makes_contents_and_new_name_durable_before_the_old_name_goes(
     ]
 
 
+def test_day_folder_that_retention_takes_away_is_made_again(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming, final = incoming_file(ready)
+    original = footage._give_second_name
+
+    def too_late(incoming: Path, final: Path) -> None:
+        monkeypatch.setattr(footage, "_give_second_name", original)
+        footage.remove_empty_folders(ready.footage_folder, final)
+        assert not final.parent.exists()
+        original(incoming, final)
+
+    monkeypatch.setattr(footage, "_give_second_name", too_late)
+    publish(incoming, final)
+    assert final.exists()
+
+
 def test_publish_refuses_to_overwrite(ready: Settings) -> None:
     incoming, final = incoming_file(ready)
     final.parent.mkdir(parents=True)

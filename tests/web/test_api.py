@@ -89,6 +89,7 @@ def test_the_description_names_every_route(settings: Settings) -> None:
         "/",
         "/recordings/{id}",
         "/recordings/{id}/share",
+        "/recordings/{id}/hold",
         "/shared/{token}",
         "/shared/{token}/video",
         "/login",

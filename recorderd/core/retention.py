@@ -1,0 +1,153 @@
+"""Which recordings may be deleted, in what order, and why.
+
+Oldest first, in the order in which they were entered into the catalogue: unlike dates, that
+order is right however wrong the clock was. A recording that is held, or with which something
+is still to be done, stays whatever the limits say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from recorderd.core.model import RecordingId
+
+SECONDS_PER_DAY: Final = 86_400
+SECONDS_PER_HOUR: Final = 3_600
+_NEWEST: Final = 100
+"""So many recordings say how large the next one may become."""
+
+
+class Reason(StrEnum):
+    """Why a recording goes, as the event log says it."""
+
+    AGE = "its time is over"
+    SIZE = "all videos together take too much room"
+    SPACE = "the disk has too little room left"
+
+
+class Awaited(StrEnum):
+    """What is still to be done with a finished recording, and must be done before it may go."""
+
+    TRANSCODE = "transcode"
+    FINGERPRINT = "fingerprint"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A finished recording whose video is on the disk.
+
+    `age_seconds` is None if nothing trustworthy says it: the clock was not set when it was
+    made, or is not set now.
+    """
+
+    id: RecordingId
+    bytes: int
+    age_seconds: float | None
+    held: bool = False
+    awaited: frozenset[Awaited] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRules:
+    """The limits; 0 is no limit. `needed_bytes` must be free for an order to be started."""
+
+    days: float = 0.0
+    maximum_bytes: int = 0
+    free_bytes: int = 0
+    keep_seconds: float = 0.0
+    needed_bytes: int = 0
+
+    @property
+    def any(self) -> bool:
+        return bool(self.days or self.maximum_bytes or self.free_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A recording that is to be deleted."""
+
+    id: RecordingId
+    bytes: int
+    reason: Reason
+
+
+def to_delete(
+    recordings: Sequence[Kept], rules: RetentionRules, *, clock_is_set: bool, free_bytes: int
+) -> list[Doomed]:
+    """Name what is to be deleted now, in this order.
+
+    `recordings` are all that lie on the disk, in the order in which they were entered. While
+    the clock is not set nothing goes for its age.
+    """
+    goal = free_goal(recordings, rules)
+    total = sum(recording.bytes for recording in recordings)
+    doomed: list[Doomed] = []
+    for recording, age in zip(recordings, _honest_ages(recordings), strict=True):
+        if recording.held or recording.awaited:
+            continue
+        for_room = age is None or age >= rules.keep_seconds
+        if rules.days and clock_is_set and age is not None and age > rules.days * SECONDS_PER_DAY:
+            reason = Reason.AGE
+        elif rules.maximum_bytes and total > rules.maximum_bytes and for_room:
+            reason = Reason.SIZE
+        elif free_bytes < goal and for_room:
+            reason = Reason.SPACE
+        else:
+            continue
+        doomed.append(Doomed(recording.id, recording.bytes, reason))
+        total -= recording.bytes
+        free_bytes += recording.bytes
+    return doomed
+
+
+def urgent_below(recordings: Sequence[Kept], rules: RetentionRules) -> int:
+    """With fewer free bytes than this the next order could bring the station to refuse.
+
+    A station that refuses begins again only with a twentieth more than it needs.
+    """
+    if not rules.free_bytes:
+        return 0
+    return rules.needed_bytes + rules.needed_bytes // 20 + _largest(recordings)
+
+
+def free_goal(recordings: Sequence[Kept], rules: RetentionRules) -> int:
+    """How many bytes are to be free: what is asked for, but room for two more orders at least.
+
+    One of them may be recorded while nothing can be deleted, the other begins after it.
+    """
+    if not rules.free_bytes:
+        return 0
+    return max(rules.free_bytes, urgent_below(recordings, rules) + _largest(recordings))
+
+
+def _largest(recordings: Sequence[Kept]) -> int:
+    return max((recording.bytes for recording in recordings[-_NEWEST:]), default=0)
+
+
+def _honest_ages(recordings: Sequence[Kept]) -> list[float | None]:
+    """How old each is at least, by its own time and by its place in the order.
+
+    One whose own time is unknown is as old as the oldest of those after it. None is older
+    than one before it, whatever its date says.
+    """
+    ages: list[float | None] = []
+    at_least: float | None = None
+    for recording in reversed(recordings):
+        own = recording.age_seconds
+        if own is not None and own >= 0:
+            at_least = own if at_least is None else max(at_least, own)
+            ages.append(own)
+        else:
+            ages.append(at_least)
+    ages.reverse()
+    at_most: float | None = None
+    for index, recording in enumerate(recordings):
+        own, age = recording.age_seconds, ages[index]
+        if own is not None and own >= 0:
+            at_most = own if at_most is None else min(at_most, own)
+        if age is not None and at_most is not None:
+            ages[index] = min(age, at_most)
+    return ages
