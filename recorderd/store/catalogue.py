@@ -181,6 +181,7 @@ class Catalogue:
             "height": file.height,
             "stop_reason": file.stop_reason.value,
             "recovered": file.recovered,
+            "missing_ms": file.missing_ms,
         }
         with self.transaction() as tables:
             row = self._row(tables, recording_id)

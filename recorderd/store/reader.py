@@ -67,6 +67,7 @@ class RecordingRow:
     sha256: str | None
     transcoded_from: str | None
     deleted_at: datetime | None
+    missing_ms: int | None
 
 
 def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
@@ -157,4 +158,5 @@ def row_of(found: Recording) -> RecordingRow:
         sha256=found.sha256,
         transcoded_from=found.transcoded_from,
         deleted_at=found.deleted_at,
+        missing_ms=found.missing_ms,
     )

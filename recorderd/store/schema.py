@@ -123,6 +123,7 @@ class Recording(Model):
     seal = TextField(null=True)
     transcoded_from = TextField(null=True)
     deleted_at = MomentField(null=True)
+    missing_ms = BigIntegerField(null=True)
 
 
 class LoggedEvent(Model):
@@ -240,6 +241,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE INDEX recordings_flagged ON recordings (started_at) WHERE flagged""",
         """CREATE INDEX recordings_station ON recordings (station, started_at)""",
     ),
+    ("""ALTER TABLE recordings ADD COLUMN missing_ms BIGINT""",),
 )
 """Statements that bring the schema from version N to N + 1, in SQL for both databases.
 
