@@ -92,11 +92,11 @@ class Entry:
             height=captured.height,
             stop_reason=self.stop_reason or StopReason.POWER_LOST,
             recovered=captured.recovered or self.recovered,
-            missing_ms=_missing_ms(captured.unwritten_ns, settings.recording.sync_seconds),
+            missing_ms=missing_ms(captured.unwritten_ns, settings.recording.sync_seconds),
         )
 
 
-def _missing_ms(unwritten_ns: Nanoseconds | None, sync_seconds: float) -> int | None:
+def missing_ms(unwritten_ns: Nanoseconds | None, sync_seconds: float) -> int | None:
     """The most that can be missing at a file's end; None if nobody can say.
 
     A file is written to and synced at least every `sync_seconds`: so long after the last write

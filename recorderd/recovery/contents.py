@@ -1,0 +1,63 @@
+"""Whether the finished files still hold what was hashed when they were new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from recorderd.finisher.fingerprint import fingerprint
+from recorderd.settings import Settings
+from recorderd.store.consistency import Finding, Kind, hashed
+
+Progress = Callable[[int, int], object]
+"""Told how many bytes of how many were read."""
+
+
+def changed_contents(
+    settings: Settings, footage_id: str | None, progress: Progress
+) -> Iterator[Finding]:
+    """Read every hashed file of a disk, once, without filling the memory with it.
+
+    A file that is not there is named elsewhere. Raises CatalogueError.
+    """
+    rows = hashed(settings.database_url, footage_id)
+    total = sum(_size(settings.footage_folder / path) for _, _, path, _ in rows)
+    read = 0
+
+    def go_on(path: Path) -> bool:
+        progress(read, total)
+        return not path.exists()
+
+    for recording_id, order_id, stored, sha256 in rows:
+        path = settings.footage_folder / stored
+        try:
+            found = fingerprint(path, lambda path=path: go_on(path))  # type: ignore[misc]
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            detail = f"it cannot be read: {error.strerror}"
+            yield Finding(Kind.OTHER_CONTENT, path, recording_id, order_id, detail)
+            continue
+        read += _size(path)
+        if (
+            found is not None
+            and found != sha256
+            and _is_still(settings, footage_id, recording_id, sha256)
+        ):
+            detail = f"SHA-256 {found}, {sha256} in the catalogue"
+            yield Finding(Kind.OTHER_CONTENT, path, recording_id, order_id, detail)
+
+
+def _is_still(settings: Settings, footage_id: str | None, recording_id: str, sha256: str) -> bool:
+    """Whether the catalogue still says so: the finisher may have put another file there."""
+    return any(
+        known == recording_id and hash_now == sha256
+        for known, _, _, hash_now in hashed(settings.database_url, footage_id)
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
