@@ -20,7 +20,14 @@ from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingI
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.errors import StorageError
-from recorderd.mp4.boxes import Beginning, fragment_places, is_closed, reopen
+from recorderd.mp4.boxes import (
+    Beginning,
+    Patch,
+    closing_undone,
+    fragment_places,
+    is_closed,
+    reopen,
+)
 from recorderd.store.footage import FOOTAGE_MODE, RecordingFiles, publish
 
 UNWRITTEN_TAG = "recorder_unwritten_ns"
@@ -51,15 +58,15 @@ class FileFacts:
     tags: dict[str, str]
 
 
-def facts_of(path: Path, end: int | None = None) -> FileFacts | None:
+def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> FileFacts | None:
     """Read a video's packets (without decoding); None if it holds no readable picture.
 
-    With `end`, only so many bytes of the file are looked at.
+    With `end`, only so many bytes of the file are looked at, with `patch` as if it were in it.
     """
     frames = 0
     first = last = None
     try:
-        with _opened(path, end) as container:
+        with _opened(path, end, patch) as container:
             stream = container.streams.video[0]
             context = _decoder_of(stream)
             if context is None:
@@ -87,12 +94,13 @@ def facts_of(path: Path, end: int | None = None) -> FileFacts | None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, end: int | None) -> Iterator[InputContainer]:
+def _opened(path: Path, end: int | None, patch: Patch | None) -> Iterator[InputContainer]:
     """Raises OSError or av.FFmpegError."""
     with contextlib.ExitStack() as stack:
         source: str | Beginning = str(path)
-        if end is not None:
-            source = Beginning(stack.enter_context(path.open("rb")), end)
+        if end is not None or patch is not None:
+            size = path.stat().st_size if end is None else end
+            source = Beginning(stack.enter_context(path.open("rb")), size, patch)
         # FFmpeg is not to guess: it takes two bytes of garbage for a picture.
         container = av.open(source, "r", format="mp4", metadata_errors="replace")
         yield stack.enter_context(container)
@@ -109,18 +117,22 @@ def _is_whole(packet: Packet[Any]) -> bool:
 
 
 def remux(
-    source: Path, target: Path, end: int | None = None, tags: Mapping[str, str] | None = None
+    source: Path,
+    target: Path,
+    end: int | None = None,
+    patch: Patch | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Copy every readable packet into an ordinary MP4, forced onto the disk, with more tags.
 
-    With `end`, only so many bytes of the source are looked at. Fragments are left in it as in
+    `end` and `patch` are those of `facts_of`. Fragments are left in it as in
     any recording, so that it can be salvaged again should it be cut off later.
     Raises StorageError (disk full, or not a video); `target` is then removed.
     """
     try:
         with (
             storage_errors(target),
-            _opened(source, end) as torn,
+            _opened(source, end, patch) as torn,
             av.open(str(target), "w", format="mp4", options=_REMUX_OPTIONS) as whole,
         ):
             whole.metadata.update({**torn.metadata, **(tags or {})})
@@ -187,9 +199,10 @@ def _mend(torn: Path) -> bool:
         whole.unlink()
     except StorageError:
         pass  # No room, most likely: the torn file is kept.
-    end, _ = _readable(torn)
-    if end is not None:
-        with _keeping_times(torn):
+    with _keeping_times(torn):
+        reopen(torn)
+        end, _ = _readable(torn, None)
+        if end is not None:
             os.truncate(torn, end)
     return True
 
@@ -205,18 +218,17 @@ class PutTogether:
 def put_together(torn: Path, whole: Path) -> PutTogether | None:
     """Make an ordinary file, `whole`, of all that plays of a torn one; None if nothing does.
 
-    Of the torn file at most eight bytes are changed: a closing that was cut off is undone, for
+    The torn file is not changed. A closing that was cut off is read as if it had not begun, for
     the fragments hold all, while such an index may lack even the tags. May be repeated.
     Raises StorageError (no room, most likely), OSError.
     """
     whole.unlink(missing_ok=True)
-    with _keeping_times(torn):
-        reopen(torn)
-    end, before = _readable(torn)
+    patch = closing_undone(torn)
+    end, before = _readable(torn, patch)
     if before is None:
         return None
     unwritten_ns = unwritten(before, torn)
-    remux(torn, whole, end, {UNWRITTEN_TAG: str(unwritten_ns)})
+    remux(torn, whole, end, patch, {UNWRITTEN_TAG: str(unwritten_ns)})
     after = facts_of(whole)
     if after is None:
         whole.unlink()
@@ -256,14 +268,14 @@ def _keeping_times(path: Path) -> Iterator[None]:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def _readable(torn: Path) -> tuple[int | None, FileFacts | None]:
+def _readable(torn: Path, patch: Patch | None) -> tuple[int | None, FileFacts | None]:
     """What is in the file, and how many bytes of it to look at for that, None for all.
 
     FFmpeg refuses a whole file for a fragment whose index was cut off or never written.
     """
-    places = reversed(fragment_places(torn)[-MOST_BAD_FRAGMENTS:])
+    places = reversed(fragment_places(torn, patch)[-MOST_BAD_FRAGMENTS:])
     for end in (None, *places):
-        facts = facts_of(torn, end)
+        facts = facts_of(torn, end, patch)
         if facts is not None:
             return end, facts
     return None, None

@@ -15,12 +15,14 @@ from collections.abc import Callable
 
 import structlog
 
-from recorderd.errors import CatalogueError, DeviceError, RecorderdError
+from recorderd.errors import CatalogueError, DeviceError, RecorderdError, StorageError
 from recorderd.finisher.fingerprint import fingerprint
 from recorderd.finisher.idle import Idleness
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
+from recorderd.recovery.mending import enter, is_half_mended, mend
 from recorderd.settings import Settings
+from recorderd.station.state_lock import FINISHER_LOCK_NAME, StateLock
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
@@ -45,7 +47,7 @@ def main(settings: Settings) -> int:
     finisher = Finisher(settings, leaving)
     while not leaving.is_set():
         try:
-            finisher.look()
+            finisher.look_alone()
         except CatalogueError as error:
             log.warning("the catalogue cannot be read now", problem=str(error))
         leaving.wait(LOOK_SECONDS)
@@ -66,6 +68,22 @@ class Finisher:
         self._idleness = Idleness(settings, leaving)
         self._given_up: set[tuple[str, str]] = set()
 
+    def look_alone(self) -> None:
+        """Do all that is to be done now, unless another process changes finished recordings.
+
+        Raises CatalogueError.
+        """
+        try:
+            lock = StateLock(
+                self._settings.state_folder, name=FINISHER_LOCK_NAME, patience_seconds=0
+            )
+        except (StorageError, OSError):
+            return  # `fsck --repair` works there, or nothing is there yet.
+        try:
+            self.look()
+        finally:
+            lock.release()
+
     def look(self) -> None:
         """Do all that is to be done now. Raises CatalogueError."""
         if not self._idleness.catalogue_exists():
@@ -81,6 +99,8 @@ class Finisher:
                 tuple[str, Callable[[], list[Finished]], Callable[[Chores, Finished], None]]
             ] = [
                 ("thumbnail", lambda: self._without_thumbnail(chores), self._thumbnail),
+                # First of all what may be lost: a full disk has left it torn.
+                ("mend", chores.damaged, lambda _, each: self._mend(catalogue, each)),
                 # Before the hashes: what was transcoded needs only that of the new file.
                 ("transcode", chores.deferred, self._transcode),
                 ("fingerprint", chores.without_fingerprint, self._fingerprint),
@@ -133,6 +153,21 @@ class Finisher:
 
     def _thumbnail(self, _chores: Chores, recording: Finished) -> None:
         make_thumbnail(self._settings.footage_folder / recording.path)
+
+    def _mend(self, catalogue: Catalogue, recording: Finished) -> None:
+        """Make an ordinary video of one that was cut off when the disk had no room for that."""
+        path = self._settings.footage_folder / recording.path
+        if not path.exists() or not self._has_room_beside(recording):
+            return
+        # Whatever comes of it, one look is enough: it reads the whole file.
+        self._given_up.add(("mend", recording.id))
+        row = catalogue.row(recording.id)
+        if row is None or not is_half_mended(path):
+            return
+        mended = mend(path, self._settings)
+        if mended is not None:
+            done = enter(catalogue, row, mended, self._settings)
+            log.info("mended", order_id=recording.order_id, recording_id=recording.id, done=done)
 
     def _fingerprint(self, chores: Chores, recording: Finished) -> None:
         path = self._settings.footage_folder / recording.path

@@ -39,6 +39,17 @@ def was_put_together(facts: FileFacts) -> bool:
     return UNWRITTEN_TAG in facts.tags
 
 
+def is_half_mended(path: Path) -> bool:
+    """Whether a damaged file is torn, or was put together and its row does not say so yet.
+
+    Raises OSError.
+    """
+    if not is_closed(path):
+        return True
+    facts = facts_of(path)
+    return facts is not None and was_put_together(facts)
+
+
 def mend(path: Path, settings: Settings) -> Mended | None:
     """Replace a torn video by an ordinary one of all that still plays; None if nothing does.
 

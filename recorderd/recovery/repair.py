@@ -285,8 +285,9 @@ class Repair:
             return "it has found its place"
         if recording_id is None or half_done or path.suffix != ".mp4":
             return None
-        if self._catalogue.row(recording_id) is not None:
-            return None
+        row = self._catalogue.row(recording_id)
+        if row is not None:
+            return self._finish_move(row, path)
         in_footage = finding.kind is Kind.WITHOUT_ROW
         if in_footage and not is_closed(path):
             mend(path, self._settings)
@@ -301,6 +302,14 @@ class Repair:
         )
         done = self._finish(Finding(Kind.NOT_FINISHED, path, recording_id))
         return None if done is None else f"its row was made anew from its tags; {done}"
+
+    def _finish_move(self, row: Recording, path: Path) -> str | None:
+        """A file that has two names was on its way to the second one."""
+        final = self._settings.footage_folder / row.path
+        if not final.exists() or not final.samefile(path):
+            return None
+        publish(path, final)
+        return "it has one name again"
 
     def _why_left_alone(self, path: Path) -> str:
         recording_id, half_done = _named(path)

@@ -44,7 +44,7 @@ class StateLock:
         self.release()
         raise StorageError(
             f"Another recorderd is working in {folder}",
-            "Stop it first (systemctl stop recorderd), or give this one a state folder of its own",
+            "Stop it first (systemctl stop recorderd recorderd-finisher), or give this one a state folder of its own",
         )
 
     def release(self) -> None:

@@ -54,6 +54,10 @@ class Chores:
         row = self._catalogue.tables.recordings
         return self._finished(row.mode == Mode.DEFER.value, row.transcoded_from.is_null())
 
+    def damaged(self) -> list[Finished]:
+        """Those whose file is kept but is not what it should be."""
+        return self._found([RecordingState.DAMAGED])
+
     def fingerprinted(self, recording_id: RecordingId, sha256: str) -> None:
         self._catalogue.amend(recording_id, {"sha256": sha256})
 
@@ -71,10 +75,13 @@ class Chores:
         )
 
     def _finished(self, *conditions: object) -> list[Finished]:
+        return self._found([RecordingState.SAVED, RecordingState.RECOVERED], *conditions)
+
+    def _found(self, states: list[RecordingState], *conditions: object) -> list[Finished]:
         with self._catalogue.reading() as tables:
             row: type[Recording] = tables.recordings
-            states = [RecordingState.SAVED.value, RecordingState.RECOVERED.value]
-            query = row.select().where(row.state.in_(states), *conditions)
+            in_state = row.state.in_([state.value for state in states])
+            query = row.select().where(in_state, *conditions)
             return [
                 Finished(RecordingId(found.id), found.order_id, found.path, found.started_at)
                 for found in query.order_by(row.started_at.desc()).limit(MOST_AT_ONCE)
