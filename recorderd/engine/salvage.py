@@ -268,6 +268,14 @@ def _keeping_times(path: Path) -> Iterator[None]:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def facts_of_torn(path: Path) -> FileFacts | None:
+    """What a file says about itself that may be cut off anywhere; None if nothing in it plays.
+
+    Raises OSError.
+    """
+    return _readable(path, None if is_closed(path) else closing_undone(path))[1]
+
+
 def _readable(torn: Path, patch: Patch | None) -> tuple[int | None, FileFacts | None]:
     """What is in the file, and how many bytes of it to look at for that, None for all.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from recorderd.core.model import NANOSECONDS_PER_SECOND, RecordingId, RecordingState
 from recorderd.engine import verify
 from recorderd.engine.messages import NothingLeft
-from recorderd.engine.salvage import FileFacts, facts_of, salvage
+from recorderd.engine.salvage import FileFacts, facts_of_torn, salvage
 from recorderd.mp4.boxes import is_closed
 from recorderd.recovery.mending import enter, mend
 from recorderd.settings import Settings
@@ -102,7 +102,7 @@ def bring_back(recording_id: RecordingId, path: Path, around: Around) -> bool:
 
 
 def _facts(path: Path, recording_id: RecordingId) -> FileFacts | None:
-    facts = facts_of(path)
+    facts = facts_of_torn(path)
     named = None if facts is None else facts.tags.get("recording_id", recording_id)
     return facts if named == recording_id else None
 

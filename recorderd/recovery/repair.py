@@ -13,7 +13,7 @@ from uuid import UUID
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Mode, RecordingId, RecordingState
 from recorderd.engine import verify
 from recorderd.engine.footage_file import storage_errors
-from recorderd.engine.salvage import facts_of
+from recorderd.engine.salvage import facts_of, facts_of_torn
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import is_closed
 from recorderd.recovery import permissions
@@ -270,7 +270,7 @@ class Repair:
 
     def _recover_lost(self, finding: Finding, row: Recording) -> str | None:
         """A file came back to the incoming folder after its row was given up."""
-        if row.state != RecordingState.LOST or facts_of(finding.path) is None:
+        if row.state != RecordingState.LOST or facts_of_torn(finding.path) is None:
             return None
         video = self._settings.footage_folder / row.path
         publish(finding.path, video)
@@ -291,7 +291,7 @@ class Repair:
         in_footage = finding.kind is Kind.WITHOUT_ROW
         if in_footage and not is_closed(path):
             mend(path, self._settings)
-        facts = facts_of(path)
+        facts = facts_of_torn(path)
         new = orphans.row_for(recording_id, facts.tags if facts else {}, self._settings)
         if facts is None or new is None:
             return None
@@ -320,7 +320,7 @@ class Repair:
             return "It was made of a video that is not in its place: look at both"
         if row is not None and row.state == RecordingState.DELETED:
             return "This recording was deleted: move the file away"
-        if row is not None and path.suffix == ".mp4" and facts_of(path) is None:
+        if row is not None and path.suffix == ".mp4" and facts_of_torn(path) is None:
             return "It holds no readable picture: move it away"
         if row is not None:
             return f"Order {row.order_id} has its file elsewhere: compare both, move one away"

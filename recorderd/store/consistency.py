@@ -150,6 +150,7 @@ class Comparison:
             stem = row.path.removesuffix(".mp4")
             unclaimed.difference_update((row.path, f"{stem}.jpg", f"{stem}.thumb.jpg"))
             yield from self._look_at(row, files.get(row.path))
+        self._progress(len(rows), len(rows))
         yield from self._without_row(unclaimed)
         if not self._being_recorded:
             unfinished = {row.id for row in rows if row.state == RecordingState.RECORDING}
@@ -219,6 +220,13 @@ def hashed(url: str, footage_id: str | None) -> list[tuple[str, str, str, str]]:
             query.order_by(row.started_at, row.id).tuples().iterator()
         )
         return found
+
+
+def hash_of(url: str, recording_id: str) -> str | None:
+    """The SHA-256 that the catalogue has for a recording now."""
+    with reading(url) as tables:
+        row = tables.recordings.get_or_none(tables.recordings.id == recording_id)
+        return None if row is None else row.sha256
 
 
 def _rows(url: str, footage_id: str | None) -> list[_Row]:
