@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-_CHUNK_BYTES = 4_000_000
+CHUNK_BYTES = 4_000_000
 
 
 def fingerprint(path: Path, pause: Callable[[], bool]) -> str | None:
@@ -19,7 +19,7 @@ def fingerprint(path: Path, pause: Callable[[], bool]) -> str | None:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         offset = 0
-        while chunk := file.read(_CHUNK_BYTES):
+        while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             os.posix_fadvise(file.fileno(), offset, len(chunk), os.POSIX_FADV_DONTNEED)
             offset += len(chunk)

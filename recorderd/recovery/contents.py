@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from recorderd.finisher.fingerprint import fingerprint
+from recorderd.finisher.fingerprint import CHUNK_BYTES, fingerprint
 from recorderd.settings import Settings
 from recorderd.store.consistency import Finding, Kind, hash_of, hashed
 
@@ -22,23 +22,25 @@ def changed_contents(
     """
     rows = hashed(settings.database_url, footage_id)
     total = sum(_size(settings.footage_folder / path) for _, _, path, _ in rows)
-    read = 0
+    before = within = 0
 
-    def go_on(path: Path) -> bool:
-        progress(read, total)
-        return not path.exists()
+    def go_on() -> bool:
+        nonlocal within
+        within += CHUNK_BYTES
+        progress(min(before + within, total - 1), total)
+        return False
 
     for recording_id, order_id, stored, sha256 in rows:
         path = settings.footage_folder / stored
         try:
-            found = fingerprint(path, lambda path=path: go_on(path))  # type: ignore[misc]
+            found = fingerprint(path, go_on)
         except FileNotFoundError:
             continue
         except OSError as error:
             detail = f"it cannot be read: {error.strerror}"
             yield Finding(Kind.OTHER_CONTENT, path, recording_id, order_id, detail)
             continue
-        read += _size(path)
+        before, within = before + _size(path), 0
         if found in (None, sha256):
             continue
         # The finisher may have put another file there just now.

@@ -98,7 +98,7 @@ class Repair:
     def _treat(self, finding: Finding) -> Treated:
         try:
             done = self._handlers[finding.kind](finding)
-            remedy = self._remedy(finding)
+            remedy = self._remedy(finding) if done is None else ""
         except StorageError as error:
             done, remedy = None, f"{error.problem}. {error.remedy}"
         except OSError as error:
