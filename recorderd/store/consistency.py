@@ -140,6 +140,7 @@ class Comparison:
             for name in folder.closed:
                 yield Finding(Kind.UNREADABLE, folder.root / name, detail="the folder")
         files, incoming = self._footage.files, self._incoming.files
+        unreadable = {name for name, seen in files.items() if not seen.readable}
         rows = _rows(self._settings.database_url, self._footage_id)
         self.rows, self.files = len(rows), len(files) + len(incoming)
         unclaimed = set(files) - {MARKER_NAME}
@@ -149,12 +150,18 @@ class Comparison:
             # As `still_path` and `thumbnail_path` do it; a hundred thousand paths take seconds.
             stem = row.path.removesuffix(".mp4")
             unclaimed.difference_update((row.path, f"{stem}.jpg", f"{stem}.thumb.jpg"))
-            yield from self._look_at(row, files.get(row.path))
+            for finding in self._look_at(row, files.get(row.path)):
+                if finding.kind is Kind.UNREADABLE:
+                    unreadable.discard(row.path)
+                yield finding
+        yield from self._unreadable(self._footage.root, unreadable)
         self._progress(len(rows), len(rows))
         yield from self._without_row(unclaimed)
         if not self._being_recorded:
             unfinished = {row.id for row in rows if row.state == RecordingState.RECORDING}
             yield from self._left_over(incoming, unfinished)
+            closed = {name for name, seen in incoming.items() if not seen.readable}
+            yield from self._unreadable(self._incoming.root, closed)
 
     @property
     def closed_folders(self) -> bool:
@@ -199,6 +206,13 @@ class Comparison:
             # The finisher's files in the making lie beside the finished ones for a moment.
             if (self._settings.footage_folder / name).exists():
                 yield Finding(Kind.WITHOUT_ROW, self._settings.footage_folder / name)
+
+    @staticmethod
+    def _unreadable(root: Path, names: Iterable[str]) -> Iterator[Finding]:
+        for name in sorted(names):
+            # A link's own rights say nothing.
+            if not (root / name).is_symlink() and (root / name).exists():
+                yield Finding(Kind.UNREADABLE, root / name)
 
     def _left_over(self, incoming: Iterable[str], unfinished: set[str]) -> Iterator[Finding]:
         for name in sorted(incoming):

@@ -13,7 +13,7 @@ import pytest
 from recorderd.fsck import run_fsck
 from recorderd.recovery import permissions
 from recorderd.store.consistency import Kind
-from tests.recovery.disk import Disk
+from tests.recovery.disk import Disk, video
 
 SERVICE = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -48,20 +48,25 @@ def test_root_gives_it_back_and_leaves_nothing_of_its_own(
     taken = disk.video(1)
     os.chown(taken, 0, 0)
     taken.chmod(0o600)
+    still = disk.video(2).with_suffix(".jpg")
+    unfinished = disk.write(disk.incoming(3), video(3)[0])
+    for path in (still, unfinished):
+        os.chown(path, SERVICE, SERVICE)
+        path.chmod(0)
     hidden = disk.settings.footage_folder / "2025"
     hidden.mkdir(mode=0o700)
-    assert disk.found().count(Kind.UNREADABLE.value) == 2
+    assert disk.found().count(Kind.UNREADABLE.value) == 4
     to_service_again = disk.settings.state_folder.glob("catalogue.db-*")
     for path in to_service_again:
         os.chown(path, SERVICE, SERVICE)
     assert run_fsck(disk.settings, json=False, repair=True) == 0
     assert os.geteuid() == os.getegid() == 0
-    assert capsys.readouterr().out.count("the service may read it again") == 2
+    assert capsys.readouterr().out.count("the service may read it again") == 4
     assert taken.stat().st_mode & 0o777 == 0o640
     assert hidden.stat().st_mode & 0o777 == 0o750
     owners = {str(path): path.stat().st_uid for path in disk.folder.rglob("*")}
     assert {path for path, owner in owners.items() if owner != SERVICE} == set()
-    assert disk.row(3)["state"] == "lost"
+    assert disk.row(3)["state"] == "recovered"
 
 
 @as_root

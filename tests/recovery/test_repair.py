@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ STEPS = (
     *("link", "unlink", "rename", "replace", "truncate", "utime", "mkdir", "chmod"),
     *("fsync", "fdatasync"),
 )
+
+TRIES = 3
+"""So often each repair is killed for real."""
 
 
 @pytest.fixture
@@ -116,3 +122,39 @@ def test_killed_at_any_step_it_goes_on_to_the_same_end(
 def _folder(path: Path) -> Path:
     path.mkdir()
     return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STATES)
+def test_killed_for_real_it_goes_on_to_the_same_end(disk: Disk, tmp_path: Path, name: str) -> None:
+    """The command, and SIGKILL at instants spread over its run."""
+    STATES[name].make(disk)
+    whole = disk.copy_to(_folder(tmp_path / "whole"))
+    began = time.monotonic()
+    _command(whole).wait(60)
+    took = time.monotonic() - began
+    check(whole, STATES[name])
+    expected = whole.snapshot()
+    for number in range(TRIES):
+        victim = disk.copy_to(_folder(tmp_path / f"{number}"))
+        process = _command(victim)
+        with suppress(subprocess.TimeoutExpired):
+            # Most of the first half goes into starting Python.
+            process.wait(took * (0.5 + 0.6 * number / TRIES))
+        process.kill()
+        process.wait(10)
+        victim.repair()
+        assert victim.snapshot() == expected
+
+
+def _command(disk: Disk) -> subprocess.Popen[bytes]:
+    config = disk.folder / "recorderd.toml"
+    station = disk.settings.station
+    config.write_text(
+        f'[station]\nname = "{station.name}"\nstate_folder = "{station.state_folder}"\n'
+        f'run_folder = "{station.run_folder}"\n'
+    )
+    return subprocess.Popen(
+        [sys.executable, "-m", "recorderd", "fsck", "--repair", "--config", str(config)],
+        stdout=subprocess.DEVNULL,
+    )
