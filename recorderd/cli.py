@@ -150,7 +150,7 @@ def _fsck(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd.fsck import run_fsck
 
     logs.set_up(loaded.settings.log, "fsck")
-    return run_fsck(loaded.settings, options.json)
+    return run_fsck(loaded.settings, options.json, repair=options.repair, contents=options.hash)
 
 
 def _verify(options: argparse.Namespace, loaded: LoadedSettings) -> int:
@@ -304,14 +304,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     find.add_argument("text", type=_text, metavar="TEXT", help="an order id, or part of one")
     add_json(find)
-    add_json(
-        add(
-            "fsck",
-            _fsck,
-            "check that every recording has its video, and every video its recording",
-            "recorderd fsck --json",
-        )
+    fsck = add(
+        "fsck",
+        _fsck,
+        "check that every recording has its video, and every video its recording",
+        "recorderd fsck --repair",
     )
+    fsck.add_argument(
+        "--repair",
+        action="store_true",
+        help="bring to its end what was left half done; the station must not run",
+    )
+    fsck.add_argument(
+        "--hash",
+        action="store_true",
+        help="read every video and compare it with the hash it had when it was new",
+    )
+    add_json(fsck)
     verify = add(
         "verify",
         _verify,

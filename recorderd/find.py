@@ -69,6 +69,10 @@ def _flags(row: RecordingRow) -> list[str]:
     marks = [name for name in ("flagged", "held", "void") if getattr(row, name)]
     if row.dropped:
         marks.append(f"{row.dropped} pictures missing")
+    if row.recovered and row.missing_ms != 0:
+        lost = row.missing_ms
+        much = "an unknown time" if lost is None else f"at most {lost / 1000:.1f} s"
+        marks.append(f"{much} missing at the end")
     if row.clock != SYNCHRONISED:
         marks.append(f"clock {row.clock}")
     return marks

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,22 @@ def test_the_table_tells_everything_at_a_glance(
     for piece in ("SO-1", "13:59:57", "1:02:05", "label", "saved", "flagged", str(video)):
         assert piece in saved
     assert lost.index("not on") == saved.index(str(video)) == heading.index("file")
+
+
+def test_what_a_crash_has_cost_is_said(
+    catalogue: Catalogue, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for missing_ms in (1400, None, 0):
+        entry = new()
+        catalogue.register(entry)
+        file = replace(captured(entry, recovered=True), missing_ms=missing_ms)
+        catalogue.captured(entry.id, file)
+        catalogue.saved(entry.id)
+    run_find(settings, "SO-1", json=False)
+    text = capsys.readouterr().out
+    assert text.count("at most 1.4 s missing at the end") == 1
+    assert text.count("missing at the end") == 2
+    assert "an unknown time missing at the end" in text
 
 
 def test_nothing_found_is_said_and_is_exit_code_1(

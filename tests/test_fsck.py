@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import stat
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,12 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from recorderd import fsck
 from recorderd.core.model import RecordingState
 from recorderd.errors import CatalogueError, StorageError
 from recorderd.fsck import run_fsck
+from recorderd.recovery import contents
+from recorderd.recovery.repair import Repair
 from recorderd.settings import Settings, StationSettings
+from recorderd.station.state_lock import FINISHER_LOCK_NAME, StateLock
 from recorderd.store.catalogue import Catalogue, NewRecording
-from recorderd.store.consistency import REMEDIES, Kind
+from recorderd.store.consistency import (
+    REMEDIES,
+    Comparison,
+    Finding,
+    Kind,
+    _may_read,
+    footage_id_of,
+)
 from recorderd.store.footage import MARKER_NAME, prepare
 from recorderd.store.identity import boot_id
 
@@ -183,3 +197,139 @@ def test_what_may_not_be_read_is_said(
 ) -> None:
     (settings.footage_folder / saved(catalogue, settings).path).chmod(0)
     assert kinds(settings, capsys) == [Kind.UNREADABLE]
+
+
+def test_repair_is_refused_while_a_station_works_there(
+    catalogue: Catalogue, settings: Settings
+) -> None:
+    recording = saved(catalogue, settings)
+    (settings.footage_folder / recording.path).unlink()
+    station = StateLock(settings.state_folder, patience_seconds=0)
+    with pytest.raises(StorageError, match="Another recorderd is working") as refused:
+        run_fsck(settings, json=False, repair=True)
+    assert "systemctl stop recorderd" in refused.value.remedy
+    station.release()
+    finisher = StateLock(settings.state_folder, name=FINISHER_LOCK_NAME, patience_seconds=0)
+    with pytest.raises(StorageError, match="Another recorderd is working"):
+        run_fsck(settings, json=False, repair=True)
+    finisher.release()
+    with catalogue.reading() as tables:
+        assert tables.recordings.get().state == RecordingState.SAVED
+    assert run_fsck(settings, json=False, repair=True) == 0
+    with catalogue.reading() as tables:
+        assert tables.recordings.get().state == RecordingState.LOST
+
+
+def test_people_read_what_was_repaired_and_what_is_left(
+    catalogue: Catalogue, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = saved(catalogue, settings)
+    (settings.footage_folder / recording.path).unlink()
+    (settings.footage_folder / "holiday.mp4").write_bytes(b"x")
+    assert run_fsck(settings, json=False, repair=True) == 1
+    text = capsys.readouterr().out
+    assert "  done: given up as lost: its file was on this disk and is nowhere on it" in text
+    assert "It is no recording that tells of itself: move it to another place." in text
+    assert "1 repaired, 1 are left" in text
+    (settings.footage_folder / "holiday.mp4").unlink()
+    assert run_fsck(settings, json=False) == 0
+
+
+def test_nothing_is_given_up_while_a_folder_hides(
+    catalogue: Catalogue, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an account that may not look everywhere."""
+    recording = saved(catalogue, settings)
+    video = settings.footage_folder / recording.path
+    hidden = settings.footage_folder / "hidden"
+    hidden.mkdir()
+    video.rename(hidden / video.name)
+    comparison = Comparison(settings, footage_id_of(settings), being_recorded=False)
+    list(comparison)
+    comparison._footage.closed.append("hidden/")
+    del comparison._footage.files[f"hidden/{video.name}"]
+    repair = Repair(settings, catalogue, comparison)
+    treated = repair._treat(Finding(Kind.MISSING, video, recording.id, "SO-1"))
+    assert treated.done is None
+    assert "cannot be looked into" in treated.remedy
+
+
+def test_a_changed_bit_is_found_by_its_hash(
+    catalogue: Catalogue, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = []
+    for order_id in ("fine", "changed", "gone", "never hashed"):
+        recording = saved(catalogue, settings, order_id)
+        paths.append(settings.footage_folder / recording.path)
+        if order_id != "never hashed":
+            sha256 = hashlib.sha256(paths[-1].read_bytes()).hexdigest()
+            catalogue.amend(recording.id, {"sha256": sha256})
+    paths[1].write_bytes(bytes(999) + b"\1")
+    paths[2].unlink()
+    assert kinds(settings, capsys) == [Kind.MISSING]
+    assert run_fsck(settings, json=True, contents=True) == 1
+    found = json.loads(capsys.readouterr().out)["found"]
+    assert [each["kind"] for each in found] == [Kind.MISSING, Kind.OTHER_CONTENT]
+    assert found[1]["order_id"] == "changed"
+    assert hashlib.sha256(paths[1].read_bytes()).hexdigest() in found[1]["detail"]
+    assert found[1]["done"] is None
+    assert "backup" in found[1]["remedy"]
+
+
+def test_a_hash_that_is_made_anew_meanwhile_is_no_change(
+    catalogue: Catalogue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The finisher replaces a file and then its hash."""
+    recording = saved(catalogue, settings)
+    catalogue.amend(recording.id, {"sha256": "of before"})
+
+    def replaced(*_: object) -> str:
+        catalogue.amend(recording.id, {"sha256": None})
+        return "of now"
+
+    monkeypatch.setattr(contents, "fingerprint", replaced)
+    assert run_fsck(settings, json=True, contents=True) == 0
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_a_terminal_only(
+    catalogue: Catalogue,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+) -> None:
+    recording = saved(catalogue, settings)
+    catalogue.amend(recording.id, {"sha256": "another"})
+    monkeypatch.setattr(fsck, "_PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    run_fsck(settings, json=True, contents=True)
+    streams = capsys.readouterr()
+    assert ("0 of 1 recordings" in streams.err) is terminal
+    assert streams.err == "" or streams.err.endswith("\r\x1b[K")
+    assert json.loads(streams.out)["recordings"] == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "user", "group", "folder", "may"),
+    [
+        (0o640, 7, 7, False, True),
+        (0o040, 7, 7, False, False),
+        (0o640, 0, 7, False, True),
+        (0o600, 0, 7, False, False),
+        (0o644, 0, 0, False, True),
+        (0o640, 0, 0, False, False),
+        (0o700, 7, 7, True, True),
+        (0o400, 7, 7, True, False),
+        (0o750, 0, 7, True, True),
+    ],
+)
+def test_whether_the_service_may_read(
+    mode: int, user: int, group: int, folder: bool, may: bool
+) -> None:
+    kind = stat.S_IFDIR if folder else stat.S_IFREG
+    found = os.stat_result((kind | mode, 0, 0, 1, user, group, 0, 0, 0, 0))
+    service = os.stat_result((stat.S_IFDIR | 0o750, 0, 0, 1, 7, 7, 0, 0, 0, 0))
+    assert _may_read(found, service) is may
+    root = os.stat_result((stat.S_IFDIR | 0o750, 0, 0, 1, 0, 0, 0, 0, 0, 0))
+    assert _may_read(found, root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -38,7 +39,7 @@ from recorderd.engine.outbox import Outbox
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import StreamDescription
 from recorderd.engine.recording import Recording
-from recorderd.engine.salvage import facts_of, salvage
+from recorderd.engine.salvage import facts_of_torn, salvage
 from recorderd.engine.scan_feed import ScanFeed
 from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
@@ -233,7 +234,9 @@ class Engine:
             self._outbox.put(SalvagePostponed(command.recording_id, str(error)))
 
     def _inspect(self, command: Inspect) -> None:
-        facts = facts_of(command.path)
+        facts = None
+        with contextlib.suppress(OSError):
+            facts = facts_of_torn(command.path)
         self._outbox.put(Inspected(command.path, facts.tags if facts else {}))
 
     def _verify(self, command: Verify) -> None:

@@ -141,7 +141,11 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """The file is closed, synced, in its final place, and both folders are synced."""
+    """The file is closed, synced, in its final place, and both folders are synced.
+
+    `unwritten_ns` lies between its last picture and the moment at which it was last written to:
+    0 for a file that was closed, None where that is not known.
+    """
 
     recording_id: RecordingId
     bytes: int
@@ -155,6 +159,7 @@ class Captured:
     width: int
     height: int
     recovered: bool
+    unwritten_ns: Nanoseconds | None = 0
 
 
 @dataclass(frozen=True, slots=True)

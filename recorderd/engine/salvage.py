@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import av
 from av.container import InputContainer
@@ -19,11 +20,30 @@ from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingI
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.errors import StorageError
-from recorderd.mp4.boxes import Beginning, fragment_places, is_closed, reopen
+from recorderd.mp4.boxes import (
+    Beginning,
+    Patch,
+    closing_undone,
+    fragment_places,
+    is_closed,
+    reopen,
+)
 from recorderd.store.footage import FOOTAGE_MODE, RecordingFiles, publish
 
+UNWRITTEN_TAG = "recorder_unwritten_ns"
+"""In a file that was put together again: how long after its last picture the torn one was last
+written to, no number if that is not known."""
+
+_LONGEST_UNWRITTEN_NS: Nanoseconds = 60 * NANOSECONDS_PER_SECOND
+"""A longer time, or less than none, means that the wall clock was set in between."""
 MOST_BAD_FRAGMENTS = 20
 """After a power cut some file systems hold zeros where the last seconds should be."""
+
+_REMUX_OPTIONS: Final = {
+    "movflags": "hybrid_fragmented+use_metadata_tags",
+    "frag_duration": "1000000",
+    "max_interleave_delta": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +58,15 @@ class FileFacts:
     tags: dict[str, str]
 
 
-def facts_of(path: Path, end: int | None = None) -> FileFacts | None:
+def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> FileFacts | None:
     """Read a video's packets (without decoding); None if it holds no readable picture.
 
-    With `end`, only so many bytes of the file are looked at.
+    With `end`, only so many bytes of the file are looked at, with `patch` as if it were in it.
     """
     frames = 0
     first = last = None
     try:
-        with _opened(path, end) as container:
+        with _opened(path, end, patch) as container:
             stream = container.streams.video[0]
             context = _decoder_of(stream)
             if context is None:
@@ -74,12 +94,13 @@ def facts_of(path: Path, end: int | None = None) -> FileFacts | None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, end: int | None) -> Iterator[InputContainer]:
+def _opened(path: Path, end: int | None, patch: Patch | None) -> Iterator[InputContainer]:
     """Raises OSError or av.FFmpegError."""
     with contextlib.ExitStack() as stack:
         source: str | Beginning = str(path)
-        if end is not None:
-            source = Beginning(stack.enter_context(path.open("rb")), end)
+        if end is not None or patch is not None:
+            size = path.stat().st_size if end is None else end
+            source = Beginning(stack.enter_context(path.open("rb")), size, patch)
         # FFmpeg is not to guess: it takes two bytes of garbage for a picture.
         container = av.open(source, "r", format="mp4", metadata_errors="replace")
         yield stack.enter_context(container)
@@ -95,21 +116,26 @@ def _is_whole(packet: Packet[Any]) -> bool:
     return packet.size > 0 and not packet.is_corrupt
 
 
-def remux(source: Path, target: Path, end: int | None = None) -> None:
-    """Copy every readable packet into an ordinary MP4, forced onto the disk.
+def remux(
+    source: Path,
+    target: Path,
+    end: int | None = None,
+    patch: Patch | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Copy every readable packet into an ordinary MP4, forced onto the disk, with more tags.
 
-    With `end`, only so many bytes of the source are looked at.
+    `end` and `patch` are those of `facts_of`. Fragments are left in it as in
+    any recording, so that it can be salvaged again should it be cut off later.
     Raises StorageError (disk full, or not a video); `target` is then removed.
     """
     try:
         with (
             storage_errors(target),
-            _opened(source, end) as torn,
-            av.open(
-                str(target), "w", format="mp4", options={"movflags": "use_metadata_tags"}
-            ) as whole,
+            _opened(source, end, patch) as torn,
+            av.open(str(target), "w", format="mp4", options=_REMUX_OPTIONS) as whole,
         ):
-            whole.metadata.update(torn.metadata)
+            whole.metadata.update({**torn.metadata, **(tags or {})})
             streams = {
                 stream.index: whole.add_stream_from_template(stream, opaque=True)
                 for stream in torn.streams
@@ -162,34 +188,102 @@ def _mend(torn: Path) -> bool:
     """Make an ordinary file of it where that is possible; False if it holds no picture."""
     if is_closed(torn) and facts_of(torn) is not None:
         return True
-    reopen(torn)  # The fragments hold all, an index that was cut off may lack even the tags.
-    end, before = _readable(torn)
-    if before is None:
-        return False
     whole = torn.with_suffix(".salvaged.mp4")
-    whole.unlink(missing_ok=True)
     try:
-        remux(torn, whole, end)
-        after = facts_of(whole)
-        if after is not None and after.frames >= before.frames:
+        made = put_together(torn, whole)
+        if made is None:
+            return False
+        if made.complete:
             whole.replace(torn)
             return True
         whole.unlink()
     except StorageError:
         pass  # No room, most likely: the torn file is kept.
-    if end is not None:
-        os.truncate(torn, end)
+    with _keeping_times(torn):
+        reopen(torn)
+        end, _ = _readable(torn, None)
+        if end is not None:
+            os.truncate(torn, end)
     return True
 
 
-def _readable(torn: Path) -> tuple[int | None, FileFacts | None]:
+@dataclass(frozen=True, slots=True)
+class PutTogether:
+    """An ordinary file made of a torn one; not `complete` if it holds fewer pictures."""
+
+    facts: FileFacts
+    complete: bool
+
+
+def put_together(torn: Path, whole: Path) -> PutTogether | None:
+    """Make an ordinary file, `whole`, of all that plays of a torn one; None if nothing does.
+
+    The torn file is not changed. A closing that was cut off is read as if it had not begun, for
+    the fragments hold all, while such an index may lack even the tags. May be repeated.
+    Raises StorageError (no room, most likely), OSError.
+    """
+    whole.unlink(missing_ok=True)
+    patch = closing_undone(torn)
+    end, before = _readable(torn, patch)
+    if before is None:
+        return None
+    unwritten_ns = unwritten(before, torn)
+    remux(torn, whole, end, patch, {UNWRITTEN_TAG: str(unwritten_ns)})
+    after = facts_of(whole)
+    if after is None:
+        whole.unlink()
+        raise StorageError(f"{torn.name} could not be put together again", "It is kept as it is")
+    return PutTogether(after, after.frames >= before.frames)
+
+
+def unwritten(facts: FileFacts, path: Path) -> Nanoseconds | None:
+    """How long after its last picture a file was last written to, or the torn one that it was
+    made of: all that was taken since is missing. 0 for one that was closed, None if not known.
+
+    By the wall clock, on which a file's time of modification and the beginning of its
+    recording are known; both survive a power cut. Raises OSError.
+    """
+    if UNWRITTEN_TAG in facts.tags:
+        tag = facts.tags[UNWRITTEN_TAG]
+        return int(tag) if tag.isdecimal() else None
+    if is_closed(path):
+        return 0
+    try:
+        started_at = datetime.fromisoformat(facts.tags["started_at"]).timestamp()
+        lead_ns = int(facts.tags[BEGINNING_TAG]) - int(facts.tags["started_monotonic_ns"])
+    except (KeyError, ValueError, OverflowError):
+        return None
+    last_ns = round(started_at * NANOSECONDS_PER_SECOND) + lead_ns + facts.duration_ns
+    found = path.stat().st_mtime_ns - last_ns
+    return found if 0 <= found <= _LONGEST_UNWRITTEN_NS else None
+
+
+@contextlib.contextmanager
+def _keeping_times(path: Path) -> Iterator[None]:
+    """The time at which a torn file was last written to tells how much of it is missing."""
+    before = path.stat()
+    try:
+        yield
+    finally:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def facts_of_torn(path: Path) -> FileFacts | None:
+    """What a file says about itself that may be cut off anywhere; None if nothing in it plays.
+
+    Raises OSError.
+    """
+    return _readable(path, None if is_closed(path) else closing_undone(path))[1]
+
+
+def _readable(torn: Path, patch: Patch | None) -> tuple[int | None, FileFacts | None]:
     """What is in the file, and how many bytes of it to look at for that, None for all.
 
     FFmpeg refuses a whole file for a fragment whose index was cut off or never written.
     """
-    places = reversed(fragment_places(torn)[-MOST_BAD_FRAGMENTS:])
+    places = reversed(fragment_places(torn, patch)[-MOST_BAD_FRAGMENTS:])
     for end in (None, *places):
-        facts = facts_of(torn, end)
+        facts = facts_of(torn, end, patch)
         if facts is not None:
             return end, facts
     return None, None
@@ -220,6 +314,7 @@ def _found(recording_id: RecordingId, files: RecordingFiles) -> Captured | Nothi
         width=facts.width,
         height=facts.height,
         recovered=True,
+        unwritten_ns=unwritten(facts, files.video),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-_CHUNK_BYTES = 4_000_000
+CHUNK_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def fingerprint(path: Path, pause: Callable[[], bool]) -> Fingerprint | None:
     digest, crc32 = hashlib.sha256(), 0
     with path.open("rb") as file:
         offset = 0
-        while chunk := file.read(_CHUNK_BYTES):
+        while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             crc32 = zlib.crc32(chunk, crc32)
             os.posix_fadvise(file.fileno(), offset, len(chunk), os.POSIX_FADV_DONTNEED)

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from recorderd.errors import CatalogueError, DeviceError, RecorderdError
+from recorderd.errors import CatalogueError, DeviceError, RecorderdError, StorageError
 from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.finisher.housekeeping import Housekeeping
 from recorderd.finisher.idle import Idleness
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import transcode
 from recorderd.proof.sealer import Sealer
+from recorderd.recovery.mending import enter, is_half_mended, mend
 from recorderd.settings import Settings
+from recorderd.station.state_lock import FINISHER_LOCK_NAME, StateLock
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
@@ -52,7 +54,7 @@ def main(settings: Settings) -> int:
     with Housekeeping(settings, leaving, finisher.has_given_up):
         while not leaving.is_set():
             try:
-                finisher.look()
+                finisher.look_alone()
             except CatalogueError as error:
                 log.warning("the catalogue cannot be read now", problem=str(error))
             leaving.wait(LOOK_SECONDS)
@@ -86,6 +88,22 @@ class Finisher:
         """Whether a job failed for a recording and is not tried again. Any thread."""
         return (job, recording_id) in self._given_up
 
+    def look_alone(self) -> None:
+        """Do all that is to be done now, unless another process changes finished recordings.
+
+        Raises CatalogueError.
+        """
+        try:
+            lock = StateLock(
+                self._settings.state_folder, name=FINISHER_LOCK_NAME, patience_seconds=0
+            )
+        except (StorageError, OSError):
+            return  # `fsck --repair` works there, or nothing is there yet.
+        try:
+            self.look()
+        finally:
+            lock.release()
+
     def look(self) -> None:
         """Do all that is to be done now. Raises CatalogueError."""
         if not self._idleness.catalogue_exists():
@@ -101,6 +119,8 @@ class Finisher:
             jobs: list[
                 tuple[str, Callable[[], list[Finished]], Callable[[Chores, Finished], None]]
             ] = [
+                # First of all what may be lost: a full disk has left it torn.
+                ("mend", chores.damaged, lambda _, each: self._mend(catalogue, each)),
                 ("thumbnail", lambda: self._without_thumbnail(chores), self._thumbnail),
                 # Before the hashes: it takes that of the original on the way.
                 (
@@ -164,6 +184,21 @@ class Finisher:
 
     def _thumbnail(self, _chores: Chores, recording: Finished) -> None:
         make_thumbnail(self._settings.footage_folder / recording.path)
+
+    def _mend(self, catalogue: Catalogue, recording: Finished) -> None:
+        """Make an ordinary video of one that was cut off when the disk had no room for that."""
+        path = self._settings.footage_folder / recording.path
+        if not path.exists() or not self._has_room_beside(recording):
+            return
+        # Whatever comes of it, one look is enough: it reads the whole file.
+        self._given_up.add(("mend", recording.id))
+        row = catalogue.row(recording.id)
+        if row is None or not is_half_mended(path):
+            return
+        mended = mend(path, self._settings)
+        if mended is not None:
+            done = enter(catalogue, row, mended, self._settings)
+            log.info("mended", order_id=recording.order_id, recording_id=recording.id, done=done)
 
     def _fingerprint(self, chores: Chores, recording: Finished) -> None:
         path = self._settings.footage_folder / recording.path

@@ -92,7 +92,19 @@ class Entry:
             height=captured.height,
             stop_reason=self.stop_reason or StopReason.POWER_LOST,
             recovered=captured.recovered or self.recovered,
+            missing_ms=missing_ms(captured.unwritten_ns, settings.recording.sync_seconds),
         )
+
+
+def missing_ms(unwritten_ns: Nanoseconds | None, sync_seconds: float) -> int | None:
+    """The most that can be missing at a file's end; None if nobody can say.
+
+    A file is written to and synced at least every `sync_seconds`: so long after the last write
+    that reached the disk the crash came, at the latest.
+    """
+    if not unwritten_ns:
+        return unwritten_ns
+    return round(unwritten_ns / 1e6 + sync_seconds * 1000)
 
 
 def entry_after_power_cut(row: Unfinished, settings: Settings) -> Entry:

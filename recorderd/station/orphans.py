@@ -6,6 +6,7 @@ Everything a row needs was written into the file's tags when the recording began
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -78,6 +79,11 @@ def row_for(
         boot_id=tags.get("boot_id", ""),
         clock=tags.get("clock", UNSYNCHRONISED),
     )
+
+
+def lying_at(new: NewRecording, stored: str | None) -> NewRecording:
+    """The same row for a video that is in the footage folder already, wherever that is."""
+    return new if stored is None else replace(new, path=stored)
 
 
 def entry_of(new: NewRecording, settings: Settings) -> Entry:

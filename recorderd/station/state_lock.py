@@ -11,6 +11,8 @@ from pathlib import Path
 from recorderd.errors import StorageError
 
 LOCK_NAME = "station.lock"
+FINISHER_LOCK_NAME = "finisher.lock"
+"""Held by whoever changes finished recordings: the finisher at work, and fsck --repair."""
 PATIENCE_SECONDS = 60.0
 _RETRY_SECONDS = 0.1
 
@@ -26,11 +28,12 @@ class StateLock:
         self,
         folder: Path,
         *,
+        name: str = LOCK_NAME,
         patience_seconds: float = PATIENCE_SECONDS,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Wait for the lock. Raises StorageError if another station keeps it."""
-        self.descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        """Wait for the lock. Raises StorageError if another process keeps it, OSError."""
+        self.descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
         tries = max(1, round(patience_seconds / _RETRY_SECONDS))
         for _ in range(tries):
             try:
@@ -41,7 +44,8 @@ class StateLock:
         self.release()
         raise StorageError(
             f"Another recorderd is working in {folder}",
-            "Stop it first (systemctl stop recorderd), or give this one a state folder of its own",
+            "Stop it first (systemctl stop recorderd recorderd-finisher), "
+            "or give this one a state folder of its own",
         )
 
     def release(self) -> None:

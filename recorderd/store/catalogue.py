@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -124,6 +124,14 @@ class Catalogue:
             row = tables.recordings.get_or_none(tables.recordings.id == recording_id)
             return row is not None
 
+    def row(self, recording_id: RecordingId) -> Recording | None:
+        """The row of a recording as it is now."""
+        with self.reading() as tables:
+            found: Recording | None = tables.recordings.get_or_none(
+                tables.recordings.id == recording_id
+            )
+            return found
+
     def register(self, new: NewRecording) -> int:
         """Enter a recording that begins; return its take of the order, counted from 1.
 
@@ -189,6 +197,7 @@ class Catalogue:
             "height": file.height,
             "stop_reason": file.stop_reason.value,
             "recovered": file.recovered,
+            "missing_ms": file.missing_ms,
         }
         with self.transaction() as tables:
             row = self._row(tables, recording_id)
@@ -220,6 +229,28 @@ class Catalogue:
     def lost(self, recording_id: RecordingId, problem: str) -> None:
         """Nothing of the recording was left to keep; `problem` says why."""
         self._fail(recording_id, RecordingState.LOST, problem)
+
+    def repaired(
+        self,
+        recording_id: RecordingId,
+        state: RecordingState,
+        columns: Mapping[str, Any],
+        detail: str,
+    ) -> None:
+        """Bring a row, in whatever state it is, into the one that its file was found to be in.
+
+        The event log says what was done, in `detail`.
+        """
+        with self.transaction() as tables:
+            row = self._row(tables, recording_id)
+            self._update(tables, row, {**columns, "state": state.value})
+            tables.events.insert(
+                at=datetime.now(UTC),
+                station=self._station,
+                event="recording repaired",
+                detail=detail,
+                recording_id=recording_id,
+            ).execute()
 
     def flag(self, recording_id: RecordingId) -> None:
         """Mark a recording, with all parts of its take, to be looked at."""

@@ -60,6 +60,10 @@ class Chores:
         row = self._catalogue.tables.recordings
         return self._finished(row.mode == Mode.DEFER.value, row.transcoded_from.is_null())
 
+    def damaged(self) -> list[Finished]:
+        """Those whose file is kept but is not what it should be."""
+        return self._finished(states=[RecordingState.DAMAGED])
+
     def fingerprinted(self, recording_id: RecordingId, sha256: str, crc32: int) -> None:
         self._catalogue.amend(recording_id, {"sha256": sha256, "crc32": crc32})
 

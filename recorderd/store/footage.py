@@ -196,6 +196,12 @@ def prepare(settings: Settings, footage_id: str | None) -> str:
     return footage_id or _adopt_or_create_marker(footage)
 
 
+def wrong_disk(settings: Settings, footage_id: str) -> StorageError | None:
+    """Why the footage folder is not that of this catalogue; None if it is. Never raises."""
+    problem = _wrong_disk(settings.footage_folder, footage_id)
+    return None if problem is None else StorageError(problem, _REMEDY_WRONG_DISK)
+
+
 def check(settings: Settings, footage_id: str) -> StorageHealth:
     """Look whether recording to the footage disk is still possible; cheap, never raises."""
     footage, incoming = settings.footage_folder, settings.incoming_folder

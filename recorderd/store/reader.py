@@ -74,6 +74,7 @@ class RecordingRow:
     transcoded_from: str | None
     seal: str | None
     deleted_at: datetime | None
+    missing_ms: int | None
 
 
 def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
@@ -165,4 +166,5 @@ def row_of(found: Recording) -> RecordingRow:
         transcoded_from=found.transcoded_from,
         seal=found.seal,
         deleted_at=found.deleted_at,
+        missing_ms=found.missing_ms,
     )

@@ -40,7 +40,8 @@ class CapturedFile:
 
     `started_at` is when its first picture was taken, by the same reading of the clocks as
     the registration, and `ended_at` lies the file's length later. `dropped` counts pictures
-    that are missing from it. `recovered` is True if it was put together after a crash.
+    that are missing from it. `recovered` is True if it was put together after a crash;
+    `missing_ms` is how much is missing at its end then, at most, None if that is not known.
     """
 
     path: str
@@ -57,6 +58,7 @@ class CapturedFile:
     height: int
     stop_reason: StopReason
     recovered: bool
+    missing_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

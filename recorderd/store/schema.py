@@ -130,6 +130,7 @@ class Recording(Model):
     seal = TextField(null=True)
     transcoded_from = TextField(null=True)
     deleted_at = MomentField(null=True)
+    missing_ms = BigIntegerField(null=True)
 
 
 class LoggedEvent(Model):
@@ -360,6 +361,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE INDEX recordings_deletion_unsealed ON recordings (station, started_at)
             WHERE state = 'deleted' AND (sealed IS NULL OR sealed <> 'deleted')""",
     ),
+    ("""ALTER TABLE recordings ADD COLUMN missing_ms BIGINT""",),
 )
 """Statements that bring the schema from version N to N + 1, in SQL for both databases.
 

@@ -32,6 +32,7 @@ def environment(prefix: str, assets: Assets) -> Environment:
         when=words.when,
         moment=words.moment,
         lasting=words.length,
+        at_most=words.at_most,
         size=words.size,
         codec=words.codec,
         state=words.state,

@@ -76,6 +76,13 @@ def length(milliseconds: int | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def at_most(milliseconds: int | None) -> str:
+    """How much of a repaired recording may be missing."""
+    if milliseconds is None:
+        return "not known"
+    return f"at most {milliseconds / 1000:.1f} s" if milliseconds else "nothing"
+
+
 def size(value: int | None) -> str:
     if value is None:
         return "-"

@@ -99,9 +99,7 @@ def test_a_file_cut_anywhere_is_salvaged_or_left(
     files.incoming_video.write_bytes(cut)
     result = salvage(ID, files)
     if isinstance(result, NothingLeft):
-        left = files.incoming_video.read_bytes()
-        # A closing may have been undone: eight bytes of a header.
-        assert (left[:32], left[48:], len(left)) == (cut[:32], cut[48:], len(cut))
+        assert files.incoming_video.read_bytes() == cut
         assert not files.video.exists()
         assert str(len(cut)) in result.problem
         # Only where not even the first fragment was whole.
@@ -213,6 +211,66 @@ def test_a_closing_of_a_huge_file_that_was_cut_off_is_undone(
     assert facts.frames == COUNT
 
 
+def test_it_is_known_how_much_is_missing(
+    workshop: Path, files: RecordingFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file's time of modification says when it was last written to."""
+    wall_ns = 1_800_000_000 * 10**9
+    started = {"started_at": "2027-01-15T08:00:00+00:00", "started_monotonic_ns": str(START)}
+    torn = tagged(files.incoming_video.with_name("torn.mp4"), started)
+    found = {}
+    for room in (True, False):
+        for later in (0.25, -1.0, 61.0):
+            fresh(files.incoming_video.parent.parent)
+            files.incoming_video.write_bytes(torn)
+            facts = facts_of(files.incoming_video)
+            assert facts is not None
+            written_ns = wall_ns + facts.duration_ns + round(later * 1e9)
+            os.utime(files.incoming_video, ns=(written_ns, written_ns))
+            with monkeypatch.context() as patched:
+                if not room:
+                    patched.setattr(salvage_module, "remux", no_room)
+                result = salvage(ID, files)
+            assert isinstance(result, Captured)
+            assert salvage(ID, files) == result
+            found[room, later] = result.unwritten_ns
+    for room in (True, False):
+        assert found[room, 0.25] == 250_000_000
+        assert (found[room, -1.0], found[room, 61.0]) == (None, None)
+
+
+def no_room(source: Path, target: Path, end: object, patch: object, tags: object) -> None:
+    raise StorageError("The disk is full", "Test")
+
+
+def tagged(path: Path, tags: dict[str, str]) -> bytes:
+    """A file with these tags as a power cut leaves it."""
+    file = FootageFile(path, tags, 0.2)
+    file.tag_beginning(START)
+    pipeline = CopyPipeline(file, mjpeg_stream(), START, 0)
+    for packet in mjpeg_packets(at_rate(COUNT)):
+        pipeline.write(packet)
+    torn = path.read_bytes()
+    file.abandon()
+    path.unlink()
+    return torn
+
+
+def test_a_repaired_file_can_be_cut_off_and_repaired_again(
+    workshop: Path, files: RecordingFiles
+) -> None:
+    files.incoming_video.write_bytes(footage(workshop)[0])
+    first = salvage(ID, files)
+    assert isinstance(first, Captured)
+    whole = files.video.read_bytes()
+    files.video.unlink()
+    files.incoming_video.write_bytes(whole[: len(whole) * 3 // 4])
+    again = salvage(ID, files)
+    assert isinstance(again, Captured)
+    assert first.frames // 2 < again.frames < first.frames
+    assert verify.problem_of(files.video, again.frames, again.duration_ns) is None
+
+
 def test_the_still_is_published_too(workshop: Path, files: RecordingFiles) -> None:
     files.incoming_video.write_bytes(footage(workshop)[0])
     files.incoming_still.write_bytes(jpeg(3))
@@ -272,7 +330,7 @@ def test_a_cut_in_the_index_of_a_fragment_costs_only_that_fragment(
 ) -> None:
     """FFmpeg 8.1 refuses the whole file at some of these places."""
 
-    def full(source: Path, target: Path, end: int | None) -> None:
+    def full(source: Path, target: Path, end: object, patch: object, tags: object) -> None:
         raise StorageError("The disk is full", "Test")
 
     if not room:
@@ -310,7 +368,7 @@ def test_zeros_where_the_last_seconds_should_be(workshop: Path, files: Recording
 def test_without_room_the_torn_file_is_published(
     workshop: Path, files: RecordingFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(source: Path, target: Path, end: int | None) -> None:
+    def full(source: Path, target: Path, end: object, patch: object, tags: object) -> None:
         raise StorageError("The disk is full", "Test")
 
     monkeypatch.setattr(salvage_module, "remux", full)
@@ -328,7 +386,7 @@ def test_a_remux_that_loses_pictures_is_not_used(
 ) -> None:
     torn, _ = footage(workshop)
 
-    def half(source: Path, target: Path, end: int | None) -> None:
+    def half(source: Path, target: Path, end: object, patch: object, tags: object) -> None:
         target.write_bytes(torn[: len(torn) // 2])
 
     monkeypatch.setattr(salvage_module, "remux", half)

@@ -14,7 +14,7 @@ from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 
 @pytest.mark.parametrize("size", [0, 1, 10, 11, 25])
 def test_hash_of_any_length(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 10)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 10)
     file = tmp_path / "file"
     file.write_bytes(bytes(range(size)))
     expected = hashlib.sha256(bytes(range(size))).hexdigest()
@@ -23,7 +23,7 @@ def test_hash_of_any_length(size: int, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_work_is_dropped_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 10)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 10)
     file = tmp_path / "file"
     file.write_bytes(bytes(100))
     asked: list[int] = []

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from recorderd.core.model import (
     Mode,
     Order,
@@ -47,6 +49,16 @@ ROW = Unfinished(
 def _entry() -> Entry:
     files = files_for(SETTINGS, ID, "SO-1", START)
     return Entry(ID, ORDER, 1, files, START, 60_000_000_000, stop_reason=StopReason.LABEL)
+
+
+@pytest.mark.parametrize(
+    ("unwritten_ns", "missing_ms"), [(0, 0), (None, None), (400_000_000, 1400)]
+)
+def test_a_repaired_file_misses_at_most_what_was_not_synced(
+    unwritten_ns: int | None, missing_ms: int | None
+) -> None:
+    captured = replace(CAPTURED, recovered=True, unwritten_ns=unwritten_ns)
+    assert _entry().file_facts(captured, SETTINGS).missing_ms == missing_ms
 
 
 def test_times_are_those_of_the_first_picture() -> None:

@@ -100,6 +100,15 @@ def test_the_player_shows_all_there_is_to_know(archive: Archive, server: Server)
     assert 'data-started="2026-07-04T12:00:00.123Z" data-rate="10.0"' in page
 
 
+def test_the_player_says_what_a_crash_has_cost(archive: Archive, server: Server) -> None:
+    first = archive.save("SO-1")
+    assert "Missing at the end" not in server.get(f"/recordings/{first.id}").text
+    for missing_ms, words in ((1400, "at most 1.4 s"), (None, "not known"), (0, "nothing")):
+        archive.catalogue.amend(first.id, {"recovered": True, "missing_ms": missing_ms})
+        page = server.get(f"/recordings/{first.id}").text
+        assert f"<dt>Missing at the end</dt><dd>{words}</dd>" in page
+
+
 def test_the_parts_of_a_take_follow_each_other(archive: Archive, server: Server) -> None:
     first = archive.save("SO-1")
     second = archive.save("SO-1", after=60, continues=first.id, part=2)
