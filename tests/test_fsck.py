@@ -17,6 +17,7 @@ import pytest
 from recorderd import fsck
 from recorderd.core.model import RecordingState
 from recorderd.errors import CatalogueError, StorageError
+from recorderd.finisher.fingerprint import Fingerprint
 from recorderd.fsck import run_fsck
 from recorderd.recovery import contents
 from recorderd.recovery.repair import Repair
@@ -283,9 +284,9 @@ def test_a_hash_that_is_made_anew_meanwhile_is_no_change(
     recording = saved(catalogue, settings)
     catalogue.amend(recording.id, {"sha256": "of before"})
 
-    def replaced(*_: object) -> str:
+    def replaced(*_: object) -> Fingerprint:
         catalogue.amend(recording.id, {"sha256": None})
-        return "of now"
+        return Fingerprint("of now", 0)
 
     monkeypatch.setattr(contents, "fingerprint", replaced)
     assert run_fsck(settings, json=True, contents=True) == 0
