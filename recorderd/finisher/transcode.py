@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import av
 from av.video.stream import VideoStream
@@ -20,35 +22,46 @@ from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.pipelines import EncodePipeline
 from recorderd.engine.salvage import FileFacts, facts_of
 from recorderd.errors import DeviceError, StorageError
-from recorderd.finisher.fingerprint import fingerprint
+from recorderd.finisher.fingerprint import fingerprint, unwatched
 from recorderd.settings import Settings
 from recorderd.store.chores import Finished, Transcoded
 from recorderd.store.footage import sync_folder
 
+HALF_DONE_SUFFIX = ".transcode.mp4"
 _FULL_RANGE = 2
+_HASHED, _ENCODED = 0.05, 0.85
+"""What fraction of the work is done when the original is hashed, and when all is encoded."""
+_LARGEST_DIFFERENCE_S = 0.001
 PROOFS_FILE = "encoders-when-idle.json"
 """Speeds measured with the finisher's low priority would mislead the station."""
 
 
 def transcode(
-    recording: Finished, settings: Settings, pause: Callable[[], bool]
+    recording: Finished,
+    settings: Settings,
+    pause: Callable[[], bool],
+    moves: Callable[[float], None] = unwatched,
 ) -> Transcoded | None:
     """Replace a recording's MJPEG by H.264 with the same pictures at the same times.
 
-    The original stays until the new file is complete, checked and on the disk; then one rename
-    replaces it. May be repeated after any interruption. None if `pause` asked to drop the work.
+    The original stays until the new file is complete, on the disk, and was decoded from end to
+    end; then one rename replaces it. May be repeated after any interruption: it begins anew, or
+    finds it done. `moves` is told what fraction is done. None if `pause` asked to drop the work.
     Raises DeviceError (no encoder works), StorageError.
     """
     path = settings.footage_folder / recording.path
     facts = _readable(path)
     if facts.codec == "mjpeg":
-        half_done = settings.incoming_folder / f"{recording.id}.transcode.mp4"
+        half_done = settings.incoming_folder / f"{recording.id}{HALF_DONE_SUFFIX}"
         half_done.unlink(missing_ok=True)
         try:
-            original = fingerprint(path, pause)
+            original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
+            encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
             if original is None or not _encode(
-                path, half_done, facts, original, recording, settings, pause
+                path, half_done, facts, original, recording, settings, pause, encoding
             ):
+                return None
+            if not _check(path, half_done, facts, pause, checking):
                 return None
             with storage_errors(path):
                 os.replace(half_done, path)  # noqa: PTH105
@@ -83,8 +96,9 @@ def _encode(
     recording: Finished,
     settings: Settings,
     pause: Callable[[], bool],
+    moves: Callable[[float], None],
 ) -> bool:
-    """Write and check the new file; False if `pause` asked to drop the work."""
+    """Write the new file; False if `pause` asked to drop the work."""
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
         description = _description(stream)
@@ -106,12 +120,63 @@ def _encode(
                 if pause():
                     return False
                 pipeline.write(packet)
+                moves((packet.sequence + 1) / max(before.frames, 1))
             pipeline.finish()
             file.close()
-    problem = verify.problem_of(target, before.frames, before.duration_ns)
+    return True
+
+
+def _check(
+    original: Path,
+    transcoded: Path,
+    before: FileFacts,
+    pause: Callable[[], bool],
+    moves: Callable[[float], None],
+) -> bool:
+    """Compare the new file with the original; False if `pause` asked to drop the work.
+
+    The original is going to be deleted: every single picture has to decode and to stand at its
+    time. Raises DeviceError.
+    """
+    problem = verify.problem_of(transcoded, before.frames, before.duration_ns)
+    if problem is None:
+        number = 0
+        for number, difference_s in enumerate(_differences(original, transcoded), start=1):
+            if difference_s is None or difference_s > _LARGEST_DIFFERENCE_S:
+                problem = f"picture {number} is missing or not at its time"
+                break
+            if pause():
+                return False
+            moves(number / max(before.frames, 1))
     if problem is not None:
         raise DeviceError(f"The transcoded file is not right: {problem}", "The original is kept")
     return True
+
+
+def _differences(original: Path, transcoded: Path) -> Iterator[float | None]:
+    """By how many seconds each picture is off; None where only one file has it."""
+    with av.open(str(original)) as first, av.open(str(transcoded)) as second:
+        expected = _times(packet for packet in first.demux(first.streams.video[0]) if packet.size)
+        try:
+            for one, other in zip_longest(expected, _times(second.decode(video=0))):
+                yield None if one is None or other is None else abs(one - other)
+        except av.FFmpegError:
+            yield None
+
+
+def _times(things: Iterable[av.Packet[Any] | av.VideoFrame]) -> Iterator[float]:
+    """When each is shown, in seconds after the first."""
+    first = None
+    for thing in things:
+        if thing.pts is not None and thing.time_base is not None:
+            moment = float(thing.pts * thing.time_base)
+            first = moment if first is None else first
+            yield moment - first
+
+
+def _part(moves: Callable[[float], None], begin: float, end: float) -> Callable[[float], None]:
+    """Tells of a part of the work as of the whole."""
+    return lambda fraction: moves(begin + fraction * (end - begin))
 
 
 def _nobody_looks(_packet: Packet, _frame: av.VideoFrame) -> None:

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-from recorderd.core.model import Mode, RecordingId, RecordingState
+from peewee import SQL, SqliteDatabase
+
+from recorderd.core.model import RecordingId, RecordingState
 from recorderd.store.catalogue import Catalogue
-from recorderd.store.schema import Recording
+from recorderd.store.schema import JobFailure, Recording, Tables, microseconds
 
 MOST_AT_ONCE = 200
+"""Rows that are read in one go; what waits behind them is read when they are through."""
+_FEW: Final = 20
+"""Mostly the first one that waits is taken."""
+
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+_PAUSE_GROWS: Final = 4
+LONGEST_PAUSE: Final = timedelta(days=1)
+MOST_TRIES: Final = 10
+"""With these pauses a job is tried for about four days, however often the machine restarts."""
+
+# Word for word the conditions of the indexes.
+_WITHOUT_HASH: Final = "sha256 IS NULL"
+_DEFERRED: Final = "mode = 'defer' AND transcoded_from IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +49,56 @@ class Transcoded:
     original_sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that failed for a recording; without `retry_at` it is not tried again."""
+
+    recording_id: RecordingId
+    job: str
+    tries: int
+    at: datetime
+    retry_at: datetime | None
+    problem: str
+    remedy: str
+
+
 class Chores:
     """The finisher's view of the catalogue. Each method is one short transaction.
 
-    Raises CatalogueError like the catalogue itself.
+    What waits is told newest first, for that is asked for soonest; a job that has failed does
+    not wait again before its pause is over, so that it is in nobody's way. Raises CatalogueError
+    like the catalogue itself.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
-    def latest(self) -> list[Finished]:
-        """The newest finished recordings."""
-        return self._finished()
+    def latest(self, after: Finished | None = None, job: str = "thumbnail") -> list[Finished]:
+        """Some finished recordings: the newest, or those that come after one."""
+        return self._finished(after=after, job=job)
 
-    def without_fingerprint(self) -> list[Finished]:
+    def without_fingerprint(self) -> Iterator[Finished]:
         """Those whose file, as it is now, has no hash yet."""
-        return self._finished(self._catalogue.tables.recordings.sha256.is_null())
+        return self._all("fingerprint", SQL(_WITHOUT_HASH))
 
-    def deferred(self) -> list[Finished]:
+    def deferred(self) -> Iterator[Finished]:
         """Those that were only copied and wait to be encoded."""
-        row = self._catalogue.tables.recordings
-        return self._finished(row.mode == Mode.DEFER.value, row.transcoded_from.is_null())
+        return self._all("transcode", SQL(_DEFERRED))
+
+    def waiting(self) -> dict[str, int]:
+        """How many wait for each job that rows tell of, those in a pause included."""
+        with self._catalogue.reading() as tables:
+            row = tables.recordings
+            given_up = tables.failures.select(tables.failures.recording_id).where(
+                tables.failures.retry_at.is_null()
+            )
+            return {
+                job: row.select(row.id)
+                .where(SQL(condition), _saved(row))
+                .where(row.id.not_in(given_up.where(tables.failures.job == job)))
+                .count()
+                for job, condition in (("transcode", _DEFERRED), ("fingerprint", _WITHOUT_HASH))
+            }
 
     def fingerprinted(self, recording_id: RecordingId, sha256: str) -> None:
         self._catalogue.amend(recording_id, {"sha256": sha256})
@@ -70,12 +116,119 @@ class Chores:
             },
         )
 
-    def _finished(self, *conditions: object) -> list[Finished]:
+    def failed(
+        self, recording_id: RecordingId, job: str, problem: str, remedy: str, now: datetime
+    ) -> Failure:
+        """Write down that a job failed `now`, and when it may be tried again."""
+        with self._catalogue.transaction() as tables:
+            table = tables.failures
+            this = (table.recording_id == recording_id) & (table.job == job)
+            before = table.get_or_none(this)
+            tries = 1 if before is None else before.tries + 1
+            retry_at = None if tries >= MOST_TRIES else now + pause_after(tries)
+            table.delete().where(this).execute()
+            table.insert(
+                recording_id=recording_id,
+                job=job,
+                tries=tries,
+                at=now,
+                retry_at=retry_at,
+                problem=problem,
+                remedy=remedy,
+            ).execute()
+        return Failure(recording_id, job, tries, now, retry_at, problem, remedy)
+
+    def succeeded(self, recording_id: RecordingId, job: str) -> None:
+        """Forget that a job ever failed."""
+        with self._catalogue.reading() as tables:
+            table = tables.failures
+            this = (table.recording_id == recording_id) & (table.job == job)
+            failed_before = table.get_or_none(this) is not None
+        if failed_before:
+            with self._catalogue.transaction() as tables:
+                tables.failures.delete().where(this).execute()
+
+    def try_all_again(self) -> int:
+        """Forget all failures: what was given up has its turn again. Returns how many."""
+        with self._catalogue.transaction() as tables:
+            return int(tables.failures.delete().execute())
+
+    def failures(self) -> tuple[int, Failure | None]:
+        """How many jobs are in a pause or given up, and the one that failed last."""
+        with self._catalogue.reading() as tables:
+            table = tables.failures
+            row = tables.recordings
+            counts = table.select().join(row, on=(row.id == table.recording_id)).where(_saved(row))
+            last = counts.order_by(table.at.desc()).first()
+            return counts.count(), None if last is None else failure_of(last)
+
+    def _all(self, job: str, *conditions: object) -> Iterator[Finished]:
+        """All that wait, read bit by bit while they are gone through."""
+        page = self._finished(*conditions, job=job, limit=_FEW)
+        while page:
+            yield from page
+            page = self._finished(*conditions, job=job, after=page[-1])
+
+    def _finished(
+        self,
+        *conditions: object,
+        job: str | None = None,
+        after: Finished | None = None,
+        limit: int = MOST_AT_ONCE,
+    ) -> list[Finished]:
         with self._catalogue.reading() as tables:
             row: type[Recording] = tables.recordings
-            states = [RecordingState.SAVED.value, RecordingState.RECOVERED.value]
-            query = row.select().where(row.state.in_(states), *conditions)
+            columns = (row.id, row.order_id, row.path, row.started_at)
+            query = row.select(*columns).where(_saved(row), *conditions)
+            if job is not None:
+                query = query.where(row.id.not_in(_in_a_pause(tables, job)))
+            if after is not None:
+                started_at = microseconds(after.started_at)
+                query = query.where(
+                    row.started_at <= started_at,
+                    (row.started_at < started_at) | (row.id < after.id),
+                )
+            newest_first = query.order_by(row.started_at.desc(), row.id.desc())
             return [
                 Finished(RecordingId(found.id), found.order_id, found.path, found.started_at)
-                for found in query.order_by(row.started_at.desc()).limit(MOST_AT_ONCE)
+                for found in newest_first.limit(limit)
             ]
+
+
+def pause_after(tries: int) -> timedelta:
+    """How long to wait before the next try: ever longer, up to a day."""
+    return min(LONGEST_PAUSE, _FIRST_PAUSE * _PAUSE_GROWS ** min(tries - 1, 10))
+
+
+def failure_of(found: JobFailure) -> Failure:
+    """Turn a row of the database into plain data."""
+    return Failure(
+        RecordingId(found.recording_id),
+        found.job,
+        found.tries,
+        found.at,
+        found.retry_at,
+        found.problem,
+        found.remedy,
+    )
+
+
+def _saved(row: type[Recording]) -> Any:
+    """The condition that a recording is finished: nearly all are, so that no index helps."""
+    states = (RecordingState.SAVED.value, RecordingState.RECOVERED.value)
+    if isinstance(row._meta.database, SqliteDatabase):
+        return SQL("+state IN (?, ?)", states)
+    return row.state.in_(states)
+
+
+def _in_a_pause(tables: Tables, job: str) -> Any:
+    """Recordings for which the job is not to be tried now.
+
+    A time that lies further ahead than any pause is long was written by a clock that was wrong.
+    """
+    table = tables.failures
+    now = datetime.now(UTC)
+    pause = (table.retry_at > now) & (table.retry_at <= now + LONGEST_PAUSE)
+    return table.select(table.recording_id).where(
+        table.job == job, table.retry_at.is_null() | pause
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -18,6 +19,7 @@ from recorderd.settings import Settings, StationSettings, StorageSettings
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
+from recorderd.store.identity import new_recording_id
 from tests.store import rows
 
 WIDTH, HEIGHT = 320, 240
@@ -91,6 +93,37 @@ class Archive:
         if there:
             write_mjpeg(self.settings.footage_folder / new.path)
         return new.id
+
+    def let_pauses_pass(self) -> None:
+        """As if it was later: what failed may be tried again."""
+        with self.catalogue.transaction() as tables:
+            tables.failures.update(retry_at=1).where(tables.failures.retry_at > 1).execute()
+
+    def failures(self) -> list[tuple[str, str, int, str, bool]]:
+        """Job, recording, tries, problem, whether it is given up."""
+        with self.catalogue.transaction() as tables:
+            return [
+                (row.job, row.recording_id, row.tries, row.problem, row.retry_at is None)
+                for row in tables.failures.select().order_by(tables.failures.at)
+            ]
+
+    def multiply(self, recording_id: RecordingId, count: int) -> list[RecordingId]:
+        """Many rows like this one, each a second older, quickly; oldest last."""
+        with self.catalogue.transaction() as tables:
+            row = tables.recordings
+            pattern: Any = row.select().where(row.id == recording_id).dicts().get()
+            copies = [
+                pattern
+                | {
+                    "id": new_recording_id(),
+                    "take": number + 1,
+                    "started_at": pattern["started_at"] - timedelta(seconds=number),
+                }
+                for number in range(1, count + 1)
+            ]
+            for begin in range(0, count, 100):
+                row.insert_many(copies[begin : begin + 100]).execute()
+        return [copy["id"] for copy in copies]
 
     def finished(self, recording_id: RecordingId) -> Finished:
         (found,) = [one for one in Chores(self.catalogue).latest() if one.id == recording_id]
