@@ -19,8 +19,9 @@ def fingerprint(
 ) -> str | None:
     """Hash a file (FIPS 180-4), hexadecimal; None if `pause` asked to drop the work.
 
-    `pause` is called between chunks and may wait; `moves` is told what fraction is done. What was read is not kept in memory by the
-    kernel: hours of footage would push out what the station needs. Raises OSError.
+    `pause` is called between chunks and may wait; `moves` is told what fraction is done.
+    What was read is not kept in memory by the kernel: hours of footage would push out what the
+    station needs. Raises OSError.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:

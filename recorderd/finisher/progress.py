@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from recorderd.settings import Settings
 from recorderd.station.status import publish, withdraw
-from recorderd.store.chores import Failure, Finished
+from recorderd.store.chores import Finished
 from recorderd.store.identity import boot_id
+from recorderd.store.records import Failure
 
 PUBLISH_SECONDS: Final = 1.0
 

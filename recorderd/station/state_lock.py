@@ -30,7 +30,7 @@ class StateLock:
         patience_seconds: float = PATIENCE_SECONDS,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Wait for the lock; each name is one of its own. Raises StorageError if another station keeps it."""
+        """Wait for the lock of this name. Raises StorageError if another process keeps it."""
         self.descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
         tries = max(1, round(patience_seconds / _RETRY_SECONDS))
         for _ in range(tries):

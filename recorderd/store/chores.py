@@ -11,7 +11,9 @@ from peewee import SQL, SqliteDatabase
 
 from recorderd.core.model import RecordingId, RecordingState
 from recorderd.store.catalogue import Catalogue
-from recorderd.store.schema import JobFailure, Recording, Tables, microseconds
+from recorderd.store.reader import failure_of
+from recorderd.store.records import Failure
+from recorderd.store.schema import Recording, Tables, microseconds
 
 MOST_AT_ONCE = 200
 """Rows that are read in one go; what waits behind them is read when they are through."""
@@ -47,19 +49,6 @@ class Transcoded:
     codec: str
     encoder: str
     original_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A job that failed for a recording; without `retry_at` it is not tried again."""
-
-    recording_id: RecordingId
-    job: str
-    tries: int
-    at: datetime
-    retry_at: datetime | None
-    problem: str
-    remedy: str
 
 
 class Chores:
@@ -197,20 +186,8 @@ class Chores:
 
 def pause_after(tries: int) -> timedelta:
     """How long to wait before the next try: ever longer, up to a day."""
-    return min(LONGEST_PAUSE, _FIRST_PAUSE * _PAUSE_GROWS ** min(tries - 1, 10))
-
-
-def failure_of(found: JobFailure) -> Failure:
-    """Turn a row of the database into plain data."""
-    return Failure(
-        RecordingId(found.recording_id),
-        found.job,
-        found.tries,
-        found.at,
-        found.retry_at,
-        found.problem,
-        found.remedy,
-    )
+    times: int = _PAUSE_GROWS ** min(tries - 1, 10)
+    return min(LONGEST_PAUSE, _FIRST_PAUSE * times)
 
 
 def _saved(row: type[Recording]) -> Any:

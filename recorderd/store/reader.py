@@ -13,8 +13,10 @@ from peewee import SQL, Expression, SqliteDatabase
 from recorderd.core.model import RecordingId
 from recorderd.errors import CatalogueError
 from recorderd.store.database import open_for_reading, sqlite_path, transaction, translated
+from recorderd.store.records import Failure
 from recorderd.store.schema import (
     MIGRATIONS,
+    JobFailure,
     Recording,
     Tables,
     refuse_newer,
@@ -157,4 +159,17 @@ def row_of(found: Recording) -> RecordingRow:
         sha256=found.sha256,
         transcoded_from=found.transcoded_from,
         deleted_at=found.deleted_at,
+    )
+
+
+def failure_of(found: JobFailure) -> Failure:
+    """Turn a row of the database into plain data."""
+    return Failure(
+        RecordingId(found.recording_id),
+        found.job,
+        found.tries,
+        found.at,
+        found.retry_at,
+        found.problem,
+        found.remedy,
     )

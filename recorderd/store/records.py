@@ -79,3 +79,16 @@ class Unfinished:
     recovered: bool
     frames: int | None
     duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that failed for a recording; without `retry_at` it is not tried again."""
+
+    recording_id: RecordingId
+    job: str
+    tries: int
+    at: datetime
+    retry_at: datetime | None
+    problem: str
+    remedy: str

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from recorderd.settings import Settings
 from recorderd.station.ledger import Stage
-from recorderd.status import NotRunning, read_status
+from recorderd.status import NotRunning, read_finisher, read_status, work_in_words
 from recorderd.store.identity import boot_id
 from recorderd.web.words import about
 
+TRANSCODE: Final = "transcode"
 _SHOWN: Final = (
     "updated_at",
     "station",
@@ -27,6 +28,15 @@ _SHOWN: Final = (
     "counters",
 )
 _CAMERA: Final = ("codec", "width", "height", "rate", "pixel_format")
+FINISHER: Final = (
+    "doing",
+    "resting",
+    "waiting",
+    "done",
+    "failing",
+    "last_failure",
+    "hindrance",
+)
 _PHASES: Final = {
     "ready": "is ready",
     "recording": "is recording",
@@ -51,17 +61,21 @@ class Live:
 
 def look(settings: Settings, typical_bytes: int | None) -> Live:
     """Read what the station published. May wait for the disk; raises nothing."""
-    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    now, boot = time.monotonic_ns(), boot_id()
+    status = read_status(settings.status_file, now, boot)
+    finisher = read_finisher(settings.finisher_file, now, boot)
+    shown = {"finisher": finisher and {key: finisher.get(key) for key in FINISHER}}
     if isinstance(status, NotRunning):
         return Live(
             level="off",
             headline=f"{settings.station.name} is not running",
-            details=("Videos can be watched all the same.",),
+            details=("Videos can be watched all the same.", *_background(finisher)),
             faults=(),
             recording_id=None,
-            document={"running": False, "station": settings.station.name},
+            document={"running": False, "station": settings.station.name} | shown,
         )
     document: dict[str, Any] = {"running": True} | {key: status.get(key) for key in _SHOWN}
+    document |= shown
     camera = _mapping(status.get("camera"))
     document["camera"] = {key: camera.get(key) for key in _CAMERA} if camera else None
     orders_left = _orders_left(settings, status, typical_bytes)
@@ -72,6 +86,7 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
     details = ["camera ok" if camera and "camera" not in _mapping(status.get("faults")) else ""]
     if orders_left is not None:
         details.append(f"about {about(orders_left)} orders of space left")
+    details += _background(finisher)
     recording = status.get("phase") == "recording"
     return Live(
         level="fault" if faults else "recording" if recording else "ready",
@@ -81,6 +96,22 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
         recording_id=_recording_id(status) if recording else None,
         document=document,
     )
+
+
+def _background(finisher: Mapping[str, Any] | None) -> list[str]:
+    """What the finisher does, as far as somebody may be waiting for it."""
+    if finisher is None:
+        return []
+    encoding = _mapping(finisher.get("doing")).get("job") == TRANSCODE
+    waiting = _mapping(finisher.get("waiting")).get(TRANSCODE, 0)
+    words = []
+    if encoding:
+        words.append(work_in_words({**finisher, "waiting": {TRANSCODE: waiting}}))
+    elif waiting:
+        words.append(f"{waiting} wait to be encoded" if waiting > 1 else "1 waits to be encoded")
+    if finisher.get("failing"):
+        words.append("not every video could be finished: tell the technician")
+    return words
 
 
 def _recording_id(status: Mapping[str, Any]) -> str | None:

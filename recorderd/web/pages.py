@@ -15,6 +15,7 @@ from recorderd.store.footage import still_path
 from recorderd.store.reader import RecordingRow
 from recorderd.store.search import Page, Search, orders_exactly, search, stations
 from recorderd.web.archive import Archive
+from recorderd.web.encoding import Encoding, look_at_encoding
 from recorderd.web.figures import Figures
 from recorderd.web.library import look_up, missing, plays_in_browsers, video_file
 from recorderd.web.live import look
@@ -84,11 +85,13 @@ class Pages:
         trouble: ProblemError | None = None
         has_still = False
         snapshot: Snapshot | None = None
+        encoding: Encoding | None = None
         try:
             if row.state == "recording":
                 snapshot = await self._so_far.look(row)
             else:
                 has_still = await self._archive.ask(self._look_for_files, row)
+                encoding = await self._archive.ask(look_at_encoding, self._settings, row)
         except ProblemError as problem:
             trouble = problem
         text = render(
@@ -100,6 +103,7 @@ class Pages:
             trouble=trouble,
             has_still=has_still,
             so_far=snapshot,
+            encoding=encoding,
             share_days=self._settings.web.share_days,
             plays=plays_in_browsers(row) if snapshot is None else plays_so_far(snapshot),
             start=_second(request.query.get("t", "")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -30,7 +31,7 @@ TIMES = [0, 6000, 12000, 18003, 24000, 42000, 48000, 54000]
 TAGS = {"order_id": "SO-1", "station": "bench-1", BEGINNING_TAG: str(BEGINNING_NS)}
 
 
-def write_mjpeg(path: Path) -> None:
+def write_mjpeg(path: Path, times: Sequence[int] = TIMES) -> None:
     """A short recording as a camera's JPEGs, with the tags a recording has."""
     pictures = BenchPictures(WIDTH, HEIGHT)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def write_mjpeg(path: Path) -> None:
         stream = container.add_mux_stream(
             "mjpeg", rate=15, width=WIDTH, height=HEIGHT, time_base=base
         )
-        for number, moment in enumerate(TIMES):
+        for number, moment in enumerate(times):
             packet = av.Packet(pictures.jpeg(Scene(()), number))
             packet.stream, packet.time_base = stream, base
             packet.pts = packet.dts = moment

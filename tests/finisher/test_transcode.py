@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 
-from recorderd.engine import probe, verify
+from recorderd.engine import probe, salvage, verify
 from recorderd.engine.encoders import VideoEncoder
-from recorderd.mp4.boxes import is_closed
 from recorderd.engine.probe import EncoderProof
 from recorderd.errors import DeviceError, StorageError
+from recorderd.finisher import transcode as module
+from recorderd.finisher.fingerprint import unwatched
 from recorderd.finisher.transcode import transcode
+from recorderd.mp4.boxes import is_closed
 from recorderd.store.chores import Transcoded
-from tests.finisher.archive import TAGS, TIMES, Archive, facts_of
+from tests.finisher.archive import TAGS, TIMES, Archive, facts_of, write_mjpeg
 
 
 def _go_on() -> bool:
@@ -71,6 +76,97 @@ def test_the_original_is_there_until_the_whole_new_file_takes_its_name(
     assert path.read_bytes() != original
 
 
+def test_new_file_is_on_the_disk_and_looked_through_before_the_original_goes(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut keeps only what was synced: at any instant that is one whole video."""
+    recording_id = archive.add()
+    path, incoming = archive.path(recording_id), archive.settings.incoming_folder
+    done: list[str] = []
+
+    def noting(module: object, name: str, what: Callable[..., str]) -> None:
+        really = getattr(module, name)
+
+        def note(*arguments: Any) -> Any:
+            done.append(what(*arguments))
+            return really(*arguments)
+
+        monkeypatch.setattr(module, name, note)
+
+    noting(os, "fdatasync", lambda file: f"sync {Path(f'/proc/self/fd/{file}').readlink().name}")
+    noting(verify, "problem_of", lambda file, *_: f"verify {file.name}")
+    noting(module, "_differences", lambda _, file: f"compare {file.name}")
+    noting(os, "replace", lambda new, _: f"replace by {new.name}")
+    noting(module, "sync_folder", lambda folder: f"sync {folder.name}")
+    assert transcode(archive.finished(recording_id), archive.settings, _go_on) is not None
+    new = f"{recording_id}.transcode.mp4"
+    first = done.index(f"verify {new}") - 1
+    assert done[first:] == [
+        f"sync {new}",
+        f"verify {new}",
+        f"compare {new}",
+        f"replace by {new}",
+        f"sync {path.parent.name}",
+        f"sync {incoming.name}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("times", "problem"),
+    [
+        (TIMES[:-1], "8 were written"),
+        ([*TIMES[:3], TIMES[3] + 450, *TIMES[4:]], "picture 4 is missing or not at its time"),
+    ],
+)
+def test_picture_that_is_missing_or_late_is_found(
+    archive: Archive, times: list[int], problem: str
+) -> None:
+    """The new file as an encoder might have spoilt it: the very same but for one picture."""
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    facts = salvage.facts_of(path)
+    assert facts is not None
+    spoilt = path.with_name("spoilt.mp4")
+    write_mjpeg(spoilt, times)
+    with pytest.raises(DeviceError, match=problem):
+        module._check(path, spoilt, facts, _go_on, unwatched)
+    assert module._check(path, path, facts, _go_on, unwatched)
+
+
+@pytest.mark.parametrize("damage", [b"\0", b"\x65", b"\xa7"])
+def test_picture_that_does_not_decode_is_found(
+    archive: Archive, damage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quick check decodes the first and the last picture only."""
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    original = path.with_name("original.mp4")
+    original.write_bytes(path.read_bytes())
+    facts = salvage.facts_of(path)
+    assert facts is not None
+    assert transcode(archive.finished(recording_id), archive.settings, _go_on) is not None
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    place, size = packets[4].pos, packets[4].size
+    assert place is not None
+    with path.open("r+b") as file:
+        file.seek(place + 5)
+        file.write(damage * (size - 5))
+    monkeypatch.setattr(verify, "problem_of", lambda *_: None)
+    with pytest.raises(DeviceError, match="is missing or not at its time"):
+        module._check(original, path, facts, _go_on, unwatched)
+
+
+def test_per_cent_rises_to_the_end(archive: Archive) -> None:
+    told: list[float] = []
+    recording_id = archive.add()
+    assert transcode(archive.finished(recording_id), archive.settings, _go_on, told.append)
+    assert told == sorted(told)
+    assert 0 < told[0] < 0.1
+    assert told[-1] == 1.0
+    assert len(told) >= 2 * len(TIMES)
+
+
 def test_killed_in_the_middle(archive: Archive) -> None:
     """A half-done file of an earlier try is no obstacle."""
     recording_id = archive.add()
@@ -80,7 +176,7 @@ def test_killed_in_the_middle(archive: Archive) -> None:
     assert not half_done.exists()
 
 
-@pytest.mark.parametrize("calls", [0, 1, 4])
+@pytest.mark.parametrize("calls", [0, 1, 4, 10, 14])
 def test_dropped_when_the_station_needs_the_machine(archive: Archive, calls: int) -> None:
     """At any moment, and nothing is left behind."""
     recording_id = archive.add()
