@@ -158,6 +158,8 @@ def in_words(status: Mapping[str, Any]) -> list[str]:
     free_bytes = _mapping(status.get("disk")).get("free_bytes")
     if isinstance(free_bytes, int):
         add("disk", f"{free_bytes / 1e9:.1f} GB free")
+    if status.get("clock") == "unsynchronised":
+        add("clock", "not set: times are put right once the network sets it (timedatectl)")
     recordings = status.get("recordings")
     for recording in recordings if isinstance(recordings, list) else []:
         add("recording", _pairs(recording))

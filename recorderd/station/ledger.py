@@ -92,6 +92,7 @@ class Entry:
             height=captured.height,
             stop_reason=self.stop_reason or StopReason.POWER_LOST,
             recovered=captured.recovered or self.recovered,
+            first_ns=captured.first_ns or self.monotonic_ns,
         )
 
 

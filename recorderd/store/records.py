@@ -39,8 +39,10 @@ class CapturedFile:
     """A closed video in its final place; `path` is relative to the footage folder.
 
     `started_at` is when its first picture was taken, by the same reading of the clocks as
-    the registration, and `ended_at` lies the file's length later. `dropped` counts pictures
-    that are missing from it. `recovered` is True if it was put together after a crash.
+    the registration, and `ended_at` lies the file's length later. `first_ns` is the same
+    moment on the monotonic clock: it holds also when the row was dated anew meanwhile.
+    `dropped` counts pictures that are missing from it. `recovered` is True if it was put
+    together after a crash.
     """
 
     path: str
@@ -57,6 +59,7 @@ class CapturedFile:
     height: int
     stop_reason: StopReason
     recovered: bool
+    first_ns: Nanoseconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +95,31 @@ class Failure:
     retry_at: datetime | None
     problem: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """By what an event is dated, so that its time can be put right later.
+
+    `clock` is "synchronised" or "unsynchronised".
+    """
+
+    boot_id: str
+    monotonic_ns: Nanoseconds
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTimes:
+    """What the catalogue knows of time; all None in a new one.
+
+    `trusted_us` is the newest moment of a row whose clock was right, `newest_us` the newest
+    this station wrote in earlier boots, right or not; microseconds since 1970. For this boot:
+    by which offset its newest row was dated, at which monotonic time, and whether it was right.
+    """
+
+    trusted_us: int | None = None
+    newest_us: int | None = None
+    boot_offset_ns: Nanoseconds | None = None
+    boot_moment_ns: Nanoseconds | None = None
+    boot_is_trusted: bool = False

@@ -11,6 +11,7 @@ from recorderd.settings import Settings
 from recorderd.station.ledger import Stage
 from recorderd.status import NotRunning, read_finisher, read_status, work_in_words
 from recorderd.store.identity import boot_id
+from recorderd.store.records import UNSYNCHRONISED
 from recorderd.web.words import about
 
 TRANSCODE: Final = "transcode"
@@ -22,6 +23,7 @@ _SHOWN: Final = (
     "signal",
     "recording_seconds",
     "faults",
+    "clock",
     "mode",
     "disk",
     "recordings",
@@ -86,6 +88,8 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
     details = ["camera ok" if camera and "camera" not in _mapping(status.get("faults")) else ""]
     if orders_left is not None:
         details.append(f"about {about(orders_left)} orders of space left")
+    if status.get("clock") == UNSYNCHRONISED:
+        details.append("clock not set")
     details += _background(finisher)
     recording = status.get("phase") == "recording"
     return Live(

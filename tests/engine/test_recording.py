@@ -45,6 +45,8 @@ FOREVER = TIMES[-1] + 10_000_000_000
 
 benches: list[Bench] = []
 
+WALL_OFFSET_NS = 1_783_166_400_000_000_000
+
 
 class Bench:
     """A camera session, and recordings made from it one picture at a time."""
@@ -77,7 +79,12 @@ class Bench:
     def record(self, name: str, from_ns: Nanoseconds, label: int | None = None) -> Recording:
         recording = Recording(
             Start(
-                RecordingId(name), files_in(self.folder, name), {"order_id": "7"}, from_ns, label
+                RecordingId(name),
+                files_in(self.folder, name),
+                {"order_id": "7"},
+                from_ns,
+                label,
+                WALL_OFFSET_NS,
             ),
             self.session,
             SETTINGS,
