@@ -29,11 +29,13 @@ from recorderd.finisher.progress import PUBLISH_SECONDS, Progress, Publisher, cu
 from recorderd.finisher.thumbnail import make_thumbnail
 from recorderd.finisher.transcode import HALF_DONE_SUFFIX, transcode
 from recorderd.settings import Settings
+from recorderd.station.clock import SYNCHRONISED, synchronisation, wall_minus_monotonic_ns
 from recorderd.station.state_lock import StateLock
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
 from recorderd.store.footage import thumbnail_path
+from recorderd.store.identity import boot_id
 from recorderd.store.visits import take_in
 
 LOOK_SECONDS = 2.0
@@ -215,7 +217,10 @@ class Finisher:
         if self._idleness.station_is_busy():
             return
         try:
-            take_in(self._settings.visits_file, catalogue)
+            taken = take_in(self._settings.visits_file, catalogue)
+            if taken and synchronisation() == SYNCHRONISED:
+                # Some may have been written down before the clock was set.
+                catalogue.correct_clock(boot_id(), wall_minus_monotonic_ns())
         except OSError as error:
             log.warning("visits of the staff pages wait", problem=str(error))
 

@@ -14,8 +14,11 @@ import structlog
 from aiohttp import web
 
 from recorderd.settings import Settings
+from recorderd.station.clock import synchronisation
 from recorderd.store.footage import still_path, thumbnail_path
+from recorderd.store.identity import boot_id
 from recorderd.store.reader import RecordingRow
+from recorderd.store.records import ClockReading
 from recorderd.store.visits import write_down
 from recorderd.web.archive import Archive
 from recorderd.web.guard import CLIENT
@@ -139,7 +142,10 @@ class Media:
         if len(self._visits) > _REMEMBERED_VISITS:
             self._visits.popitem(last=False)
         try:
-            await self._archive.ask(write_down, self._settings.visits_file, event, row.id, client)
+            reading = ClockReading(boot_id(), time.monotonic_ns(), synchronisation())
+            await self._archive.ask(
+                write_down, self._settings.visits_file, event, row.id, client, reading
+            )
         except OSError as error:
             log.warning("a visit could not be written down", problem=str(error))
 

@@ -20,10 +20,11 @@ from recorderd.finisher import run
 from recorderd.finisher.fingerprint import fingerprint
 from recorderd.finisher.run import Finisher
 from recorderd.settings import Settings, StationSettings
-from recorderd.store import footage
+from recorderd.store import footage, visits
 from recorderd.store.chores import MOST_AT_ONCE, MOST_TRIES, Chores, Finished, pause_after
 from recorderd.store.footage import StorageHealth, thumbnail_path
 from recorderd.store.identity import boot_id
+from recorderd.store.records import ClockReading
 from tests.finisher.archive import Archive, write_mjpeg
 
 
@@ -329,3 +330,26 @@ def test_heavy_work_waits_while_an_order_is_recorded(
     assert not waiting.is_alive()
     assert archive.row(recording_id)["codec"] == "mjpeg"
     assert archive.row(recording_id)["sha256"] is None
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_visits_of_before_the_clock_was_set_are_dated_by_it(
+    archive: Archive, finisher: Finisher, right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may reach the event log when the station has corrected it already."""
+    file = archive.settings.visits_file
+    reading = ClockReading(boot_id(), time.monotonic_ns(), "unsynchronised")
+    with monkeypatch.context() as in_1970:
+        in_1970.setattr(visits, "microseconds", lambda _: 5_000_000)
+        visits.write_down(file, "view", "some-id", "10.0.0.7", reading)
+    with file.open("a") as old:
+        old.write('{"at_us": 7, "event": "view", "recording_id": "x", "detail": "older"}\n')
+    clock = "synchronised" if right else "unsynchronised"
+    monkeypatch.setattr(run, "synchronisation", lambda: clock)
+    finisher.look()
+    with archive.catalogue.reading() as tables:
+        events = {event.detail: event for event in tables.events.select()}
+    visit = events["10.0.0.7"]
+    assert visit.clock == ("corrected" if right else "unsynchronised")
+    assert (abs(visit.at - datetime.now(UTC)) < timedelta(minutes=1)) == right
+    assert (events["older"].clock, events["older"].at.year) == (None, 1970)
