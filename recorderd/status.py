@@ -122,11 +122,13 @@ def finisher_in_words(document: Mapping[str, Any] | None) -> list[str]:
 
 
 def work_in_words(document: Mapping[str, Any]) -> str:
-    """The job at hand and what waits: encoding SO-1, 45 %, 3 wait. Empty if there is nothing."""
+    """The job at hand and what waits: encoding SO-1, 45 %, 3 wait. Empty if there is nothing.
+
+    Recordings are counted, not jobs: each may wait for several.
+    """
     doing = _mapping(document.get("doing"))
-    waiting = sum(
-        count for count in _mapping(document.get("waiting")).values() if isinstance(count, int)
-    )
+    counts = _mapping(document.get("waiting")).values()
+    waiting = max((count for count in counts if isinstance(count, int)), default=0)
     parts = []
     if doing:
         job = _word(doing.get("job"))

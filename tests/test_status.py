@@ -145,7 +145,7 @@ FINISHER: dict[str, Any] = {
     "boot_id": "this-boot",
     "doing": {"job": "transcode", "recording_id": "id-1", "order": "SO-1", "percent": 45},
     "resting": False,
-    "waiting": {"thumbnail": 0, "transcode": 3, "fingerprint": 1},
+    "waiting": {"thumbnail": 0, "transcode": 4, "fingerprint": 1},
     "failing": 0,
     "last_failure": None,
     "hindrance": None,
