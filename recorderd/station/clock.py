@@ -21,6 +21,7 @@ or was never set, and grows up to it when nothing keeps the clock right any more
 CARRIED_ON: Final = nanoseconds(24 * 3600)
 """So long the monotonic clock alone keeps the time of day right, to within some ten seconds."""
 STEP: Final = nanoseconds(1)
+_ROUNDING: Final = nanoseconds(0.001)
 GOES_ON_AFTER: Final = nanoseconds(60)
 """A machine takes as long to start, and a pre-roll reaches less far back."""
 _RELEASED_US: Final = 1_767_225_600_000_000
@@ -114,19 +115,20 @@ class StationClock:
 
     def recall(self, known: KnownTimes) -> bool:
         """The catalogue is open. True as for `look`."""
-        now = time.monotonic_ns()
-        least_us = max(_RELEASED_US, known.trusted_us or 0)
-        self._least_offset_ns = least_us * 1000 - now
+        # The machine was started (monotonic 0) after all that is known of earlier boots.
+        self._least_offset_ns = max(_RELEASED_US, known.trusted_us or 0) * 1000
         instead = [known.boot_offset_ns] if known.boot_offset_ns is not None else []
         if known.newest_us is not None:
-            instead.append(known.newest_us * 1000 + GOES_ON_AFTER - now)
+            instead.append(known.newest_us * 1000 + GOES_ON_AFTER - time.monotonic_ns())
         self._offset_instead_ns = max(instead, default=None)
         if known.boot_is_trusted and self._right_offset_ns is None:
             # An earlier run of the station saw the clock being right.
             self._right_offset_ns = known.boot_offset_ns
             self._right_at_ns = known.boot_moment_ns or 0
             self._slept_then_ns = _slept_ns()
-        return self.look() or self.status == SYNCHRONISED
+        changed = self.look() or self.status == SYNCHRONISED
+        rows_ns = self.offset_ns if known.boot_offset_ns is None else known.boot_offset_ns
+        return changed or abs(rows_ns - self.offset_ns) > _ROUNDING
 
     def _best_guess(self, system_ns: Nanoseconds) -> Nanoseconds:
         if self._least_offset_ns is None or system_ns >= self._least_offset_ns:

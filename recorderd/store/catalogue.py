@@ -300,9 +300,9 @@ class Catalogue:
         with self.reading() as tables:
             row = tables.recordings
             right = row.clock.in_((SYNCHRONISED, CORRECTED))
-            newest = row.select().order_by(row.started_at.desc())
-            trusted = newest.where(right).first()
-            earlier = newest.where(row.station == self._station, row.boot_id != boot_id).first()
+            earlier_boots = (row.station == self._station) & (row.boot_id != boot_id)
+            newest = row.select().where(earlier_boots).order_by(row.started_at.desc())
+            earlier, trusted = newest.first(), newest.where(right).first()
             of_boot = (
                 row.select()
                 .where(row.boot_id == boot_id)

@@ -113,9 +113,9 @@ class ClockReading:
 class KnownTimes:
     """What the catalogue knows of time; all None in a new one.
 
-    `trusted_us` is the newest moment of a row whose clock was right, `newest_us` the newest
-    this station wrote in earlier boots, right or not; microseconds since 1970. For this boot:
-    by which offset its newest row was dated, at which monotonic time, and whether it was right.
+    Of earlier boots of this station: `trusted_us` is the newest moment of a row whose clock was
+    right, `newest_us` that of any row; microseconds since 1970. Of this boot: by which offset
+    its newest row was dated, at which monotonic time, and whether the clock was right.
     """
 
     trusted_us: int | None = None

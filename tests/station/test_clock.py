@@ -213,8 +213,12 @@ def test_station_that_is_started_again_in_the_same_boot(machine: Machine) -> Non
     offset_ns = NOW_2026 * 10**9
     of_boot = KnownTimes(boot_offset_ns=offset_ns, boot_moment_ns=50 * 10**9)
     station = StationClock()
-    assert station.recall(of_boot)
+    station.recall(of_boot)
     assert (station.status, station.offset_ns) == ("unsynchronised", offset_ns)
+    machine.says(NOW_2026 + HOUR)
+    station = StationClock()
+    assert station.recall(of_boot), "set by hand meanwhile: the rows go with it"
+    assert _seconds(station, machine) == NOW_2026 + HOUR
     trusted = KnownTimes(NOW_2026 * 10**6, None, offset_ns, 50 * 10**9, boot_is_trusted=True)
     station = StationClock()
     assert station.recall(trusted)
