@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import zip_longest
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,19 @@ _FULL_RANGE = 2
 _HASHED, _ENCODED = 0.05, 0.85
 """What fraction of the work is done when the original is hashed, and when all is encoded."""
 _LARGEST_DIFFERENCE_S = 0.001
+_MOST_LEFT_OUT = 0.05
+"""A camera now and then sends a damaged picture; of more the original may still tell more."""
 PROOFS_FILE = "encoders-when-idle.json"
 """Speeds measured with the finisher's low priority would mislead the station."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The new file: pictures in it, damaged ones that are not, from the first to the last."""
+
+    frames: int
+    left_out: int
+    duration_ns: Nanoseconds
 
 
 def transcode(
@@ -57,11 +69,12 @@ def transcode(
         try:
             original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
             encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
-            if original is None or not _encode(
-                path, half_done, facts, original, recording, settings, pause, encoding
-            ):
+            if original is None:
                 return None
-            if not _check(path, half_done, facts, pause, checking):
+            written = _encode(
+                path, half_done, facts, original, recording, settings, pause, encoding
+            )
+            if written is None or not _check(path, half_done, written, pause, checking):
                 return None
             with storage_errors(path):
                 os.replace(half_done, path)  # noqa: PTH105
@@ -72,6 +85,7 @@ def transcode(
         facts = _readable(path)
     return Transcoded(
         bytes=path.stat().st_size,
+        frames=facts.frames,
         codec=facts.codec,
         encoder=facts.tags.get("recorder_encoder", ""),
         original_sha256=facts.tags.get("transcoded_from", ""),
@@ -97,8 +111,8 @@ def _encode(
     settings: Settings,
     pause: Callable[[], bool],
     moves: Callable[[float], None],
-) -> bool:
-    """Write the new file; False if `pause` asked to drop the work."""
+) -> _Written | None:
+    """Write the new file; None if `pause` asked to drop the work."""
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
         description = _description(stream)
@@ -118,18 +132,25 @@ def _encode(
             )
             for packet in _packets(source, stream, beginning_ns):
                 if pause():
-                    return False
+                    return None
                 pipeline.write(packet)
                 moves((packet.sequence + 1) / max(before.frames, 1))
             pipeline.finish()
             file.close()
-    return True
+    written = _Written(pipeline.frames, pipeline.left_out, pipeline.written_ns - pipeline.first_ns)
+    if written.frames + written.left_out != before.frames:
+        raise DeviceError("The transcoded file lacks pictures", "The original is kept")
+    if written.left_out > _MOST_LEFT_OUT * before.frames:
+        raise DeviceError(
+            f"{written.left_out} of {before.frames} pictures are damaged", "The original is kept"
+        )
+    return written
 
 
 def _check(
     original: Path,
     transcoded: Path,
-    before: FileFacts,
+    written: _Written,
     pause: Callable[[], bool],
     moves: Callable[[float], None],
 ) -> bool:
@@ -138,32 +159,40 @@ def _check(
     The original is going to be deleted: every single picture has to decode and to stand at its
     time. Raises DeviceError.
     """
-    problem = verify.problem_of(transcoded, before.frames, before.duration_ns)
+    problem = verify.problem_of(transcoded, written.frames, written.duration_ns)
     if problem is None:
-        number = 0
-        for number, difference_s in enumerate(_differences(original, transcoded), start=1):
-            if difference_s is None or difference_s > _LARGEST_DIFFERENCE_S:
+        left_out = 0
+        for number, found in enumerate(_comparison(original, transcoded), start=1):
+            left_out += not found
+            if left_out > written.left_out:
                 problem = f"picture {number} is missing or not at its time"
                 break
             if pause():
                 return False
-            moves(number / max(before.frames, 1))
+            moves(number / (written.frames + written.left_out))
     if problem is not None:
         raise DeviceError(f"The transcoded file is not right: {problem}", "The original is kept")
     return True
 
 
-def _differences(original: Path, transcoded: Path) -> Iterator[float | None]:
-    """By how many seconds each picture is off; None where only one file has it."""
+def _comparison(original: Path, transcoded: Path) -> Iterator[bool]:
+    """Whether each picture of the original is in the other file, at its time and decodable."""
     with av.open(str(original)) as first, av.open(str(transcoded)) as second:
-        expected = _times(packet for packet in first.demux(first.streams.video[0]) if packet.size)
+        pictures = (packet for packet in first.demux(first.streams.video[0]) if packet.size)
         # Else what is missing of a picture is made up from others.
         second.streams.video[0].codec_context.options = {"err_detect": "explode"}
+        expected, decoded = _times(pictures), _times(second.decode(video=0))
         try:
-            for one, other in zip_longest(expected, _times(second.decode(video=0))):
-                yield None if one is None or other is None else abs(one - other)
+            shown = next(decoded, None)
+            for moment_s in expected:
+                found = shown is not None and abs(moment_s - shown) <= _LARGEST_DIFFERENCE_S
+                yield found
+                if found:
+                    shown = next(decoded, None)
+            if shown is not None:
+                yield from repeat(False)
         except av.FFmpegError:
-            yield None
+            yield from repeat(False)
 
 
 def _times(things: Iterable[av.Packet[Any] | av.VideoFrame]) -> Iterator[float]:

@@ -46,6 +46,7 @@ class Transcoded:
     """The file that has replaced a deferred recording's; `original_sha256` is what it was."""
 
     bytes: int
+    frames: int
     codec: str
     encoder: str
     original_sha256: str
@@ -93,11 +94,19 @@ class Chores:
         self._catalogue.amend(recording_id, {"sha256": sha256})
 
     def transcoded(self, recording_id: RecordingId, file: Transcoded) -> None:
-        """The file is another one now: a hash of the one before no longer holds."""
+        """The file is another one now: a hash of the one before no longer holds.
+
+        Damaged pictures of the camera may be missing from it.
+        """
+        with self._catalogue.reading() as tables:
+            row = tables.recordings.get_by_id(recording_id)
+        left_out = max(0, (row.frames or file.frames) - file.frames)
         self._catalogue.amend(
             recording_id,
             {
                 "sha256": None,
+                "frames": file.frames,
+                "dropped": (row.dropped or 0) + left_out,
                 "bytes": file.bytes,
                 "codec": file.codec,
                 "encoder": file.encoder,
