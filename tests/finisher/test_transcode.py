@@ -170,7 +170,8 @@ def test_damaged_picture_of_the_camera_is_left_out_and_counted(
 
 
 @pytest.mark.parametrize(
-    ("damaged", "problem"), [((3,), "1 of 8 pictures are damaged"), ((0,), "")]
+    ("damaged", "problem"),
+    [((3,), "1 of 8 pictures are damaged"), ((0,), "is missing or not at its time")],
 )
 def test_original_with_much_damage_is_kept(
     archive: Archive, damaged: tuple[int, ...], problem: str, monkeypatch: pytest.MonkeyPatch
