@@ -65,12 +65,12 @@ def _run(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run.main(loaded.settings, everything=options.all)
 
 
-def _finish(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
+def _finish(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd import logs
     from recorderd.finisher import run
 
     logs.set_up(loaded.settings.log, "finisher")
-    return run.main(loaded.settings)
+    return (run.try_again if options.try_again else run.main)(loaded.settings)
 
 
 def _web(options: argparse.Namespace, loaded: LoadedSettings) -> int:
@@ -252,11 +252,16 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also run what systemd runs as services of their own: for trying out",
     )
-    add(
+    finish = add(
         "finish",
         _finish,
         "do what waits in the background: thumbnails, transcoding, fingerprints",
-        "recorderd finish",
+        "recorderd finish --try-again",
+    )
+    finish.add_argument(
+        "--try-again",
+        action="store_true",
+        help="let the running finisher try again at once what has failed or was given up; then end",
     )
     web = add(
         "web",

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,9 @@ from recorderd.errors import StorageError
 from recorderd.proof.package import Package, checked, entries_of, gather
 from recorderd.proof.zip_file import Piece, pieces_of, size_of
 from recorderd.settings import Settings
+from recorderd.station.clock import synchronisation
+from recorderd.store.identity import boot_id
+from recorderd.store.records import ClockReading
 from recorderd.store.visits import write_down
 from recorderd.terminal import escaped
 
@@ -63,8 +67,9 @@ def _note(settings: Settings, package: Package) -> None:
     """Write down what leaves the house, as the staff pages do."""
     file = settings.visits_file
     try:
+        reading = ClockReading(boot_id(), time.monotonic_ns(), synchronisation())
         for recording in package.recordings:
-            write_down(file, "export", recording.row.id, "on the command line")
+            write_down(file, "export", recording.row.id, "on the command line", reading)
         if os.geteuid() == 0:
             # What root makes, the service could not write to.
             folder = file.parent.stat()

@@ -508,6 +508,10 @@ class Settings:
         return self.run_folder / "status.json"
 
     @property
+    def finisher_file(self) -> Path:
+        return self.run_folder / "finisher.json"
+
+    @property
     def visits_file(self) -> Path:
         """Who looked at what, until the finisher has taken it into the catalogue."""
         return self.state_folder / "visits.jsonl"

@@ -18,6 +18,11 @@ from recorderd.terminal import escaped
 STALE_SECONDS = 5
 """The station publishes every second; after this long without it does not run."""
 
+FINISHER_STALE_SECONDS = 15
+"""The finisher publishes every second, too, but has to wait for everybody else."""
+
+_JOBS = {"thumbnail": "drawing", "transcode": "encoding", "fingerprint": "hashing"}
+
 
 @dataclass(frozen=True, slots=True)
 class NotRunning:
@@ -29,18 +34,26 @@ class NotRunning:
 
 def run_status(settings: Settings, as_json: bool) -> int:
     """Print the station's state. Returns 0 if it runs without a fault, else 1."""
-    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    now, boot = time.monotonic_ns(), boot_id()
+    status = read_status(settings.status_file, now, boot)
+    finisher = read_finisher(settings.finisher_file, now, boot)
     if isinstance(status, NotRunning):
         if as_json:
-            problem = {"running": False, "problem": status.problem, "remedy": status.remedy}
+            problem: dict[str, Any] = {
+                "running": False,
+                "problem": status.problem,
+                "remedy": status.remedy,
+            }
+            problem["finisher"] = finisher
             print(json.dumps(problem, indent=2))
         else:
             print(f"The station is not running: {status.problem}.\n{status.remedy}.")
         return 1
     if as_json:
-        print(json.dumps({"running": True, **status}, indent=2))
+        print(json.dumps({"running": True, **status, "finisher": finisher}, indent=2))
     else:
-        print("\n".join(in_words(status, _room_in_words(settings, status))))
+        room = _room_in_words(settings, status)
+        print("\n".join([*in_words(status, room), *finisher_in_words(finisher)]))
     return 1 if status.get("faults") else 0
 
 
@@ -110,6 +123,62 @@ def _room_in_words(settings: Settings, status: Mapping[str, Any]) -> str:
     return f"room for about {about(left)} more orders{then}"
 
 
+def read_finisher(file: Path, now_ns: Nanoseconds, this_boot: str) -> dict[str, Any] | None:
+    """What the finisher of this very boot published just now; None if none runs."""
+    try:
+        document: dict[str, Any] = json.loads(file.read_bytes())
+        age_ns = now_ns - document["monotonic_ns"]
+        fresh = age_ns <= FINISHER_STALE_SECONDS * NANOSECONDS_PER_SECOND
+        return document if fresh and document["boot_id"] == this_boot else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def finisher_in_words(document: Mapping[str, Any] | None) -> list[str]:
+    """What the finisher does, as lines below those of the station."""
+    if document is None:
+        return ["  finisher   does not run (recorderd finish): videos wait for their encoding"]
+    lines = [work_in_words(document) or "nothing to do"]
+    if document.get("hindrance"):
+        lines.append(_word(document["hindrance"]))
+    failing, failure = document.get("failing"), _mapping(document.get("last_failure"))
+    if failing and failure:
+        again = failure.get("retry_at")
+        lines += [
+            f"{_word(failing)} failed; the last: {_word(failure.get('job'))} of "
+            f"{_word(failure.get('recording_id'))}, try {_word(failure.get('tries'))}",
+            f"{_word(failure.get('problem'))}. {_word(failure.get('remedy'))}.",
+            f"It is tried again at {_word(again)}"
+            if again
+            else "It was given up. To try all again: recorderd finish --try-again",
+        ]
+    return [
+        f"  {'' if number else 'finisher':<11}{line}" for number, line in enumerate(lines) if line
+    ]
+
+
+def work_in_words(document: Mapping[str, Any]) -> str:
+    """The job at hand and what waits: encoding SO-1, 45 %, 3 wait. Empty if there is nothing.
+
+    Recordings are counted, not jobs: each may wait for several.
+    """
+    doing = _mapping(document.get("doing"))
+    counts = _mapping(document.get("waiting")).values()
+    waiting = max((count for count in counts if isinstance(count, int)), default=0)
+    parts = []
+    if doing:
+        job = _word(doing.get("job"))
+        parts.append(f"{_JOBS.get(job, job)} {_word(doing.get('order'))}")
+        if doing.get("percent") is not None:
+            parts.append(f"{_word(doing['percent'])} %")
+        if document.get("resting"):
+            parts.append("rests while an order is recorded")
+        waiting -= 1
+    if waiting > 0:
+        parts.append(f"{waiting} wait" if waiting > 1 else "1 waits")
+    return ", ".join(parts)
+
+
 def in_words(status: Mapping[str, Any], room: str = "") -> list[str]:
     """The status as lines for a person; what is not known is left out.
 
@@ -130,6 +199,8 @@ def in_words(status: Mapping[str, Any], room: str = "") -> list[str]:
     free_bytes = _mapping(status.get("disk")).get("free_bytes")
     if isinstance(free_bytes, int):
         add("disk", ": ".join(filter(None, (f"{free_bytes / 1e9:.1f} GB free", room))))
+    if status.get("clock") == "unsynchronised":
+        add("clock", "not set: times are put right once the network sets it (timedatectl)")
     recordings = status.get("recordings")
     for recording in recordings if isinstance(recordings, list) else []:
         add("recording", _pairs(recording))

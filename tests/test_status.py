@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from recorderd.settings import Settings, StationSettings
-from recorderd.status import NotRunning, in_words, read_status, run_status
+from recorderd.status import (
+    NotRunning,
+    finisher_in_words,
+    in_words,
+    read_finisher,
+    read_status,
+    run_status,
+)
 from recorderd.store.identity import boot_id
 from tests.store.shelf import Shelf
 
@@ -138,6 +145,82 @@ class TestWords:
         assert all(line.isprintable() for line in lines)
 
 
+FINISHER: dict[str, Any] = {
+    "monotonic_ns": 100 * SECOND,
+    "boot_id": "this-boot",
+    "doing": {"job": "transcode", "recording_id": "id-1", "order": "SO-1", "percent": 45},
+    "resting": False,
+    "waiting": {"thumbnail": 0, "transcode": 4, "fingerprint": 1},
+    "failing": 0,
+    "last_failure": None,
+    "hindrance": None,
+}
+
+
+class TestFinisher:
+    @pytest.mark.parametrize("age", [0.0, 15.0])
+    def test_fresh_one_is_believed(self, age: float, tmp_path: Path) -> None:
+        file = tmp_path / "finisher.json"
+        file.write_text(json.dumps(FINISHER))
+        assert read_finisher(file, round((100 + age) * SECOND), "this-boot") == FINISHER
+
+    @pytest.mark.parametrize(
+        ("text", "now"),
+        [
+            (json.dumps(FINISHER), 116),
+            (json.dumps(FINISHER | {"boot_id": "earlier"}), 100),
+            ("", 100),
+            ("[]", 100),
+            ("null", 100),
+            ('{"monotonic_ns": "1"}', 100),
+            ("[" * 100_000, 100),
+        ],
+    )
+    def test_anything_else_is_not(self, text: str, now: float, tmp_path: Path) -> None:
+        file = tmp_path / "finisher.json"
+        assert read_finisher(file, 0, "this-boot") is None
+        file.write_text(text)
+        assert read_finisher(file, round(now * SECOND), "this-boot") is None
+
+    def test_says_what_it_does_and_what_waits(self) -> None:
+        assert finisher_in_words(FINISHER) == ["  finisher   encoding SO-1, 45 %, 3 wait"]
+        resting = FINISHER | {"resting": True, "waiting": {"transcode": 2}}
+        assert finisher_in_words(resting) == [
+            "  finisher   encoding SO-1, 45 %, rests while an order is recorded, 1 waits"
+        ]
+        idle = FINISHER | {"doing": None, "waiting": {"transcode": 0}}
+        assert finisher_in_words(idle) == ["  finisher   nothing to do"]
+        assert "does not run" in finisher_in_words(None)[0]
+
+    def test_says_what_failed_and_what_to_do(self) -> None:
+        failure = {
+            "job": "transcode",
+            "recording_id": "id-1",
+            "tries": 2,
+            "retry_at": "2026-07-04T12:00:00+00:00",
+            "problem": "The encoder\nfailed",
+            "remedy": "Try another",
+        }
+        failing = FINISHER | {
+            "failing": 2,
+            "last_failure": failure,
+            "hindrance": "The disk is full",
+        }
+        lines = finisher_in_words(failing)
+        assert lines[1:] == [
+            "             The disk is full",
+            "             2 failed; the last: transcode of id-1, try 2",
+            "             The encoder\\nfailed. Try another.",
+            "             It is tried again at 2026-07-04T12:00:00+00:00",
+        ]
+        given_up = failing | {"last_failure": failure | {"retry_at": None}}
+        assert "--try-again" in finisher_in_words(given_up)[-1]
+
+    @pytest.mark.parametrize("junk", [None, 3, "text", [], {}, [[]], {"a": {"b": []}}])
+    def test_survives_any_document(self, junk: object) -> None:
+        assert finisher_in_words(dict.fromkeys(FINISHER, junk))
+
+
 class TestCommand:
     def test_healthy_station_is_0(
         self, settings: Settings, capsys: pytest.CaptureFixture[str]
@@ -180,7 +263,21 @@ class TestCommand:
         assert run_status(settings, as_json=True) == 1
         printed = json.loads(capsys.readouterr().out)
         assert printed["running"] is True
-        assert printed == json.loads(settings.status_file.read_text()) | {"running": True}
+        assert printed == json.loads(settings.status_file.read_text()) | {
+            "running": True,
+            "finisher": None,
+        }
+
+    def test_finisher_is_told_of_in_words_and_json(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        publish(settings)
+        now = {"monotonic_ns": time.monotonic_ns(), "boot_id": boot_id()}
+        settings.finisher_file.write_text(json.dumps(FINISHER | now))
+        assert run_status(settings, as_json=False) == 0
+        assert "  finisher   encoding SO-1, 45 %, 3 wait\n" in capsys.readouterr().out
+        assert run_status(settings, as_json=True) == 0
+        assert json.loads(capsys.readouterr().out)["finisher"] == FINISHER | now
 
     def test_json_says_when_there_is_none(
         self, settings: Settings, capsys: pytest.CaptureFixture[str]

@@ -46,6 +46,9 @@ class Start:
     tags: dict[str, str]
     from_ns: Nanoseconds
     label_sequence: int | None
+    wall_offset_ns: Nanoseconds
+    """UTC since 1970 minus CLOCK_MONOTONIC, by which the row is dated; the file's clock follows
+    it to its end, however the system's clock is set meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ class Recording:
 
     def _make_pipeline(self, file: FootageFile) -> Pipeline:
         description = self._session.description
-        wall_offset_ns = time.time_ns() - time.monotonic_ns()
+        wall_offset_ns = self.command.wall_offset_ns
         if self._choice.mode is not Mode.ENCODE or self._choice.encoder is None:
             return CopyPipeline(file, description, self._first_ns, wall_offset_ns)
         request = EncodeRequest.for_stream(description, self._settings)

@@ -22,6 +22,8 @@ class Idleness:
     def __init__(self, settings: Settings, leaving: threading.Event) -> None:
         self._settings = settings
         self._leaving = leaving
+        self.resting = False
+        """Whether a job waits just now; any thread may look."""
 
     def must_leave(self) -> bool:
         return self._leaving.is_set()
@@ -29,7 +31,9 @@ class Idleness:
     def pause_while_recording(self) -> bool:
         """Wait until nothing is being recorded; True if the work shall be dropped instead."""
         while not self._leaving.is_set() and self.station_is_busy():
+            self.resting = True
             self._leaving.wait(0.5)
+        self.resting = False
         return self._leaving.is_set()
 
     def catalogue_exists(self) -> bool:

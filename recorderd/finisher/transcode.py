@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import av
 from av.video.stream import VideoStream
@@ -20,14 +23,29 @@ from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.pipelines import EncodePipeline
 from recorderd.engine.salvage import FileFacts, facts_of
 from recorderd.errors import DeviceError, StorageError
-from recorderd.finisher.fingerprint import Fingerprint, fingerprint
+from recorderd.finisher.fingerprint import Fingerprint, fingerprint, unwatched
 from recorderd.settings import Settings
 from recorderd.store.chores import Finished, Transcoded
 from recorderd.store.footage import sync_folder
 
+HALF_DONE_SUFFIX = ".transcode.mp4"
 _FULL_RANGE = 2
+_HASHED, _ENCODED = 0.05, 0.85
+"""What fraction of the work is done when the original is hashed, and when all is encoded."""
+_LARGEST_DIFFERENCE_S = 0.001
+_MOST_LEFT_OUT = 0.05
+"""A camera now and then sends a damaged picture; of more the original may still tell more."""
 PROOFS_FILE = "encoders-when-idle.json"
 """Speeds measured with the finisher's low priority would mislead the station."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The new file: pictures in it, damaged ones that are not, from the first to the last."""
+
+    frames: int
+    left_out: int
+    duration_ns: Nanoseconds
 
 
 def transcode(
@@ -35,25 +53,31 @@ def transcode(
     settings: Settings,
     pause: Callable[[], bool],
     original_known: Callable[[Fingerprint], None] = lambda _: None,
+    moves: Callable[[float], None] = unwatched,
 ) -> Transcoded | None:
     """Replace a recording's MJPEG by H.264 with the same pictures at the same times.
 
-    The original stays until the new file is complete, checked and on the disk; then one rename
-    replaces it. `original_known` is told what the original was before anything is encoded. May
-    be repeated after any interruption. None if `pause` asked to drop the work.
+    The original stays until the new file is complete, on the disk, and was decoded from end to
+    end; then one rename replaces it. `original_known` is told what the original was before
+    anything is encoded, `moves` what fraction is done. May be repeated after any interruption:
+    it begins anew, or finds it done. None if `pause` asked to drop the work.
     Raises DeviceError (no encoder works), StorageError.
     """
     path = settings.footage_folder / recording.path
     facts = _readable(path)
     if facts.codec == "mjpeg":
-        half_done = settings.incoming_folder / f"{recording.id}.transcode.mp4"
+        half_done = settings.incoming_folder / f"{recording.id}{HALF_DONE_SUFFIX}"
         half_done.unlink(missing_ok=True)
         try:
-            original = fingerprint(path, pause)
+            original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
+            encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
             if original is None:
                 return None
             original_known(original)
-            if not _encode(path, half_done, facts, original.sha256, recording, settings, pause):
+            written = _encode(
+                path, half_done, facts, original.sha256, recording, settings, pause, encoding
+            )
+            if written is None or not _check(path, half_done, written, pause, checking):
                 return None
             with storage_errors(path):
                 os.replace(half_done, path)  # noqa: PTH105
@@ -64,6 +88,7 @@ def transcode(
         facts = _readable(path)
     return Transcoded(
         bytes=path.stat().st_size,
+        frames=facts.frames,
         codec=facts.codec,
         encoder=facts.tags.get("recorder_encoder", ""),
         original_sha256=facts.tags.get("transcoded_from", ""),
@@ -88,8 +113,9 @@ def _encode(
     recording: Finished,
     settings: Settings,
     pause: Callable[[], bool],
-) -> bool:
-    """Write and check the new file; False if `pause` asked to drop the work."""
+    moves: Callable[[float], None],
+) -> _Written | None:
+    """Write the new file; None if `pause` asked to drop the work."""
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
         description = _description(stream)
@@ -109,14 +135,82 @@ def _encode(
             )
             for packet in _packets(source, stream, beginning_ns):
                 if pause():
-                    return False
+                    return None
                 pipeline.write(packet)
+                moves((packet.sequence + 1) / max(before.frames, 1))
             pipeline.finish()
             file.close()
-    problem = verify.problem_of(target, before.frames, before.duration_ns)
+    written = _Written(pipeline.frames, pipeline.left_out, pipeline.written_ns - pipeline.first_ns)
+    if written.frames + written.left_out != before.frames:
+        raise DeviceError("The transcoded file lacks pictures", "The original is kept")
+    if written.left_out > _MOST_LEFT_OUT * before.frames:
+        raise DeviceError(
+            f"{written.left_out} of {before.frames} pictures are damaged", "The original is kept"
+        )
+    return written
+
+
+def _check(
+    original: Path,
+    transcoded: Path,
+    written: _Written,
+    pause: Callable[[], bool],
+    moves: Callable[[float], None],
+) -> bool:
+    """Compare the new file with the original; False if `pause` asked to drop the work.
+
+    The original is going to be deleted: every single picture has to decode and to stand at its
+    time. Raises DeviceError.
+    """
+    problem = verify.problem_of(transcoded, written.frames, written.duration_ns)
+    if problem is None:
+        left_out = 0
+        for number, found in enumerate(_comparison(original, transcoded), start=1):
+            left_out += not found
+            if left_out > written.left_out:
+                problem = f"picture {number} is missing or not at its time"
+                break
+            if pause():
+                return False
+            moves(number / (written.frames + written.left_out))
     if problem is not None:
         raise DeviceError(f"The transcoded file is not right: {problem}", "The original is kept")
     return True
+
+
+def _comparison(original: Path, transcoded: Path) -> Iterator[bool]:
+    """Whether each picture of the original is in the other file, at its time and decodable."""
+    with av.open(str(original)) as first, av.open(str(transcoded)) as second:
+        pictures = (packet for packet in first.demux(first.streams.video[0]) if packet.size)
+        # Else what is missing of a picture is made up from others.
+        second.streams.video[0].codec_context.options = {"err_detect": "explode"}
+        expected, decoded = _times(pictures), _times(second.decode(video=0))
+        try:
+            shown = next(decoded, None)
+            for moment_s in expected:
+                found = shown is not None and abs(moment_s - shown) <= _LARGEST_DIFFERENCE_S
+                yield found
+                if found:
+                    shown = next(decoded, None)
+            if shown is not None:
+                yield from repeat(False)
+        except av.FFmpegError:
+            yield from repeat(False)
+
+
+def _times(things: Iterable[av.Packet[Any] | av.VideoFrame]) -> Iterator[float]:
+    """When each is shown, in seconds after the first."""
+    first = None
+    for thing in things:
+        if thing.pts is not None and thing.time_base is not None:
+            moment = float(thing.pts * thing.time_base)
+            first = moment if first is None else first
+            yield moment - first
+
+
+def _part(moves: Callable[[float], None], begin: float, end: float) -> Callable[[float], None]:
+    """Tells of a part of the work as of the whole."""
+    return lambda fraction: moves(begin + fraction * (end - begin))
 
 
 def _nobody_looks(_packet: Packet, _frame: av.VideoFrame) -> None:

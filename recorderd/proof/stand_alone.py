@@ -32,8 +32,10 @@ MANIFEST_FORMAT = "recorderd-proof-1"
 SPKI_HEAD = bytes.fromhex("302a300506032b6570032100")
 """What comes before the 32 bytes of an Ed25519 key in a PUBLIC KEY file (RFC 8410)."""
 
-FILE_FACTS = ("bytes", "codec", "encoder", "sha256", "crc32", "transcoded_from")
-"""What another file with the same pictures may change."""
+FILE_FACTS = (
+    "bytes", "codec", "encoder", "sha256", "crc32", "transcoded_from", "frames", "dropped"
+)  # fmt: skip
+"""What another file with the same pictures may change; those the camera damaged may be left out."""
 TIME_FACTS = ("started_at", "ended_at", "clock")
 """What may change when the clock is set after the recording."""
 _SEAL_KINDS = {
@@ -195,9 +197,9 @@ def change_between(before: dict[str, Any], after: dict[str, Any]) -> str:
     what = "same"
     if before.get("deleted_at") is not None and changed:
         raise Broken("the recording was changed after its deletion")
-    if before.get("clock") == "unsynchronised" and after.get("clock") == "corrected":
+    if before.get("clock") == "unsynchronised" and after.get("clock") != "synchronised":
         allowed.update(TIME_FACTS)
-        what = "corrected"
+        what = "corrected" if changed.intersection(TIME_FACTS) else what
     if before.get("sha256") and "transcoded_from" in changed:
         if before.get("codec") != "mjpeg" or after.get("transcoded_from") != before["sha256"]:
             raise Broken("the file was replaced by one that was not made from it")

@@ -182,6 +182,7 @@ class Repair:
                 codec=facts.codec,
                 encoder=facts.tags.get("recorder_encoder", ""),
                 original_sha256=facts.tags["transcoded_from"],
+                frames=facts.frames,
             )
             Chores(self._catalogue).transcoded(RecordingId(row.id), file)
             return "its row knows now that it was transcoded"

@@ -93,6 +93,7 @@ class Entry:
             stop_reason=self.stop_reason or StopReason.POWER_LOST,
             recovered=captured.recovered or self.recovered,
             missing_ms=missing_ms(captured.unwritten_ns, settings.recording.sync_seconds),
+            first_ns=captured.first_ns or self.monotonic_ns,
         )
 
 

@@ -36,7 +36,8 @@ from recorderd.engine.messages import (
     Verify,
 )
 from recorderd.settings import Settings
-from recorderd.station import clock, orphans
+from recorderd.station import orphans
+from recorderd.station.clock import StationClock
 from recorderd.station.ledger import BadNews, Entry, Stage, entry_after_power_cut
 from recorderd.store.catalogue import Catalogue, NewRecording, Unfinished
 from recorderd.store.footage import files_for, stored_path
@@ -125,10 +126,10 @@ class Recordings:
     def engine_gone(self) -> None:
         self._engine_is_there = False
 
-    def start(self, action: StartRecording, synchronisation: str) -> None:
+    def start(self, action: StartRecording, clock: StationClock) -> None:
         """The machine has decided: the engine is told first, the row follows."""
         now = time.monotonic_ns()
-        started_at = clock.wall_time(now)
+        started_at = clock.time_of(now)
         order = action.order
         files = files_for(self._settings, action.recording_id, order.order_id, started_at)
         entry = Entry(action.recording_id, order, action.part, files, started_at, now)
@@ -143,10 +144,17 @@ class Recordings:
             started_at=started_at,
             monotonic_ns=now,
             boot_id=self._boot_id,
-            clock=synchronisation,
+            clock=clock.status,
         )
         self._hands.tell_engine(
-            Start(new.id, files, orphans.tags_of(new), action.from_ns, action.label_sequence)
+            Start(
+                new.id,
+                files,
+                orphans.tags_of(new),
+                action.from_ns,
+                action.label_sequence,
+                clock.offset_ns,
+            )
         )
         self._register(new)
         self._hands.note("recording started", f"part {action.part}", new.id)

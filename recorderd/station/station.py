@@ -50,7 +50,8 @@ from recorderd.engine.messages import (
 from recorderd.errors import CatalogueError
 from recorderd.panel.panel import open_panel
 from recorderd.settings import Settings
-from recorderd.station import clock, status
+from recorderd.station import status
+from recorderd.station.clock import StationClock
 from recorderd.station.engine_link import EngineGone, EngineLink, EngineStarted, LinkReport
 from recorderd.station.event_log import EventLog
 from recorderd.station.recordings import Recordings
@@ -59,7 +60,16 @@ from recorderd.station.state_lock import StateLock
 from recorderd.station.storage_watch import StorageWatch
 from recorderd.station.watchdog import Watchdog
 from recorderd.station.writing_watch import WritingWatch
-from recorderd.store.catalogue import Catalogue, LogEntry, Unfinished
+from recorderd.store.catalogue import (
+    CORRECTED,
+    SYNCHRONISED,
+    UNSYNCHRONISED,
+    Catalogue,
+    ClockReading,
+    KnownTimes,
+    LogEntry,
+    Unfinished,
+)
 from recorderd.store.footage import make_state_folder
 from recorderd.store.identity import boot_id, new_recording_id
 from recorderd.store.writer import CatalogueThread
@@ -108,7 +118,7 @@ class Station:
         self._engine_restarts = 0
         self._refusals = 0
         self._stops: Counter[StopReason] = Counter()
-        self._synchronisation = clock.synchronisation()
+        self._clock = StationClock()
         self._seen_texts: dict[str, Nanoseconds] = {}
         self._published_ns: Nanoseconds = 0
         self._ended = False
@@ -215,7 +225,7 @@ class Station:
     def _carry_out(self, action: Action) -> None:
         match action:
             case StartRecording():
-                self._recordings.start(action, self._synchronisation)
+                self._recordings.start(action, self._clock)
             case StopRecording(recording_id, at_ns, reason):
                 self._stops[reason] += 1
                 self._recordings.stop(recording_id, at_ns, reason)
@@ -280,12 +290,12 @@ class Station:
         if self._engine is not None:
             self._link.send(self._engine, command)
 
-    def _begin(self, beginnings: tuple[str | None, list[Unfinished]]) -> None:
+    def _begin(self, beginnings: tuple[str | None, list[Unfinished], KnownTimes]) -> None:
         """The catalogue is open: the footage folder can be checked, old work finished."""
-        footage_id, unfinished = beginnings
+        footage_id, unfinished, known_times = beginnings
         self._storage.start(footage_id)
         self._recordings.catalogue_opened(unfinished)
-        if self._synchronisation == clock.SYNCHRONISED:
+        if self._clock.recall(known_times):
             self._correct_clock()
 
     def _footage_adopted(self, footage_id: str) -> None:
@@ -395,20 +405,22 @@ class Station:
                         "inbox": status.Queue(self._inbox.qsize(), MOST_WAITING),
                         "catalogue": status.Queue(self._catalogue.waiting, MOST_JOBS_WAITING),
                     },
+                    self._clock.status,
                 ),
             )
 
     def _watch_clock(self) -> None:
-        """Rows written before the clock was right are corrected once it is."""
-        before, self._synchronisation = self._synchronisation, clock.synchronisation()
-        if before == clock.UNSYNCHRONISED and self._synchronisation == clock.SYNCHRONISED:
+        """What was written before the clock was right is dated anew once it is."""
+        if self._clock.look():
             self._correct_clock()
 
     def _correct_clock(self) -> None:
-        offset = clock.wall_minus_monotonic_ns()
+        offset_ns, right = self._clock.offset_ns, self._clock.status == SYNCHRONISED
+        dated = CORRECTED if right else UNSYNCHRONISED
+        event = "clock synchronised" if right else "clock set by hand"
         self.submit(
-            lambda catalogue: catalogue.correct_clock(self._boot_id, offset),
-            lambda rows: self.note("clock synchronised", f"{rows} recordings corrected"),
+            lambda catalogue: catalogue.correct_clock(self._boot_id, offset_ns, dated),
+            lambda rows: self.note(event, f"{rows} recordings corrected"),
         )
 
     def _log_input(self, event: Event) -> None:
@@ -433,7 +445,8 @@ class Station:
                 fields["order_id"] = order_id
         getattr(log, _LEVELS.get(event, "info"))(event, detail=detail, **fields)
         now = time.monotonic_ns()
-        self._event_log.add(LogEntry(event, detail, recording_id, clock.wall_time(now)), now)
+        at, reading = self._clock.time_of(now), ClockReading(self._boot_id, now, self._clock.status)
+        self._event_log.add(LogEntry(event, detail, recording_id, at, reading), now)
 
     def _write_events(self, entries: tuple[LogEntry, ...]) -> None:
         if self._catalogue.waiting < MOST_NOTES_WAITING:
@@ -456,5 +469,5 @@ class Station:
         self.post(ShutdownRequested())
 
 
-def _beginnings(catalogue: Catalogue) -> tuple[str | None, list[Unfinished]]:
-    return catalogue.footage_id, catalogue.unfinished()
+def _beginnings(catalogue: Catalogue) -> tuple[str | None, list[Unfinished], KnownTimes]:
+    return catalogue.footage_id, catalogue.unfinished(), catalogue.known_times(boot_id())

@@ -39,6 +39,7 @@ def document(
     counters: Mapping[str, int],
     stops: Mapping[StopReason, int],
     queues: Mapping[str, Queue],
+    clock: str | None = None,
 ) -> dict[str, Any]:
     """Everything `status.json` says. `now` is the monotonic time of publication.
 
@@ -59,6 +60,7 @@ def document(
         "recording_seconds": (
             round((now - active.take_started_ns) / NANOSECONDS_PER_SECOND, 1) if active else None
         ),
+        "clock": clock,
         "faults": {fault.value: text for fault, text in state.faults.items()},
         "pending": sorted(fault.value for fault in state.pending),
         "camera": (

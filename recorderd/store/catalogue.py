@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from peewee import Database, IntegrityError, fn
+from peewee import SQL, Database, IntegrityError, fn
 
 from recorderd.config import without_password
 from recorderd.core.model import (
@@ -29,6 +30,8 @@ from recorderd.store.records import CORRECTED as CORRECTED
 from recorderd.store.records import SYNCHRONISED as SYNCHRONISED
 from recorderd.store.records import UNSYNCHRONISED as UNSYNCHRONISED
 from recorderd.store.records import CapturedFile as CapturedFile
+from recorderd.store.records import ClockReading as ClockReading
+from recorderd.store.records import KnownTimes as KnownTimes
 from recorderd.store.records import LogEntry as LogEntry
 from recorderd.store.records import NewRecording as NewRecording
 from recorderd.store.records import Unfinished as Unfinished
@@ -176,9 +179,8 @@ class Catalogue:
                     "Nothing need be done: it is tried again",
                 ) from error
             if held:
-                self._log(
-                    tables, "hold", "like the order's other recordings", new.id, new.started_at
-                )
+                why = "like the order's other recordings"
+                self._log(tables, LogEntry("hold", why, new.id, new.started_at))
             return take
 
     def captured(self, recording_id: RecordingId, file: CapturedFile) -> None:
@@ -201,14 +203,12 @@ class Catalogue:
         }
         with self.transaction() as tables:
             row = self._row(tables, recording_id)
-            if row.clock == CORRECTED:
-                # The file's times are by the clock as it was before it was set.
-                columns["ended_at"] = row.started_at + (file.ended_at - file.started_at)
-            else:
-                earlier = row.started_at - file.started_at
-                columns["started_at"] = file.started_at
-                columns["ended_at"] = file.ended_at
-                columns["monotonic_ns"] = row.monotonic_ns - _nanoseconds(earlier)
+            # The file's times may be by another clock than the row's by now: only what lies
+            # between them counts.
+            later = _first_picture_after(row, file)
+            columns["started_at"] = row.started_at + later
+            columns["ended_at"] = row.started_at + later + (file.ended_at - file.started_at)
+            columns["monotonic_ns"] = row.monotonic_ns + _nanoseconds(later)
             if row.state == RecordingState.CAPTURED:
                 if any(getattr(row, name) != value for name, value in columns.items()):
                     raise InvariantViolationError(f"Recording {recording_id} was captured twice")
@@ -269,16 +269,23 @@ class Catalogue:
         with self.transaction() as tables:
             self._update(tables, self._row(tables, recording_id), columns)
 
-    def note(self, event: str, detail: str, recording_id: RecordingId | None, at: datetime) -> None:
-        """Write an entry into the event log. `at` is aware."""
+    def note(
+        self,
+        event: str,
+        detail: str,
+        recording_id: RecordingId | None,
+        at: datetime,
+        reading: ClockReading | None = None,
+    ) -> None:
+        """Write an entry into the event log. `at` is aware; `reading` is the same moment."""
         with self.transaction() as tables:
-            self._log(tables, event, detail, recording_id, at)
+            self._log(tables, LogEntry(event, detail, recording_id, at, reading))
 
     def note_all(self, entries: Sequence[LogEntry]) -> None:
         """Write several entries into the event log at once, in this order."""
         with self.transaction() as tables:
             for entry in entries:
-                self._log(tables, entry.event, entry.detail, entry.recording_id, entry.at)
+                self._log(tables, entry)
 
     def unfinished(self) -> list[Unfinished]:
         """List the recordings on this station's disk that still need an end, oldest first."""
@@ -294,36 +301,63 @@ class Catalogue:
                     if footage_id is None
                     else recordings.footage_id == footage_id
                 )
-                .order_by(recordings.id)
+                # Not by id: those made before the clock was set sort first.
+                .order_by(recordings.started_at, recordings.monotonic_ns)
             )
             return [_unfinished(row) for row in query]
 
-    def correct_clock(self, boot_id: str, wall_minus_monotonic_ns: int) -> int:
-        """Put right the wall times of this boot's rows that were made before the clock was set.
+    def correct_clock(
+        self, boot_id: str, wall_minus_monotonic_ns: int, clock: str = CORRECTED
+    ) -> int:
+        """Date anew what was written in this boot without a right clock: recordings and events.
 
-        `wall_minus_monotonic_ns` is the offset of the synchronised clock. Returns the number
-        of rows that were corrected.
+        `wall_minus_monotonic_ns` is the offset of the synchronised clock; or of one that is only
+        less wrong, then `clock` is UNSYNCHRONISED. Returns the number of recordings.
         """
         with self.transaction() as tables:
-            recordings = tables.recordings
-            begun_without_clock = (recordings.boot_id == boot_id) & (
-                recordings.clock == UNSYNCHRONISED
-            )
-            rows = list(recordings.select().where(begun_without_clock))
-            for row in rows:
-                true_start_us = (
-                    row.monotonic_ns + wall_minus_monotonic_ns
-                ) // _NANOSECONDS_PER_MICROSECOND
-                shift_us = true_start_us - microseconds(row.started_at)
-                columns: dict[str, Any] = {
-                    "started_at": true_start_us,
-                    "clock": CORRECTED,
+            events, row = tables.events, tables.recordings
+            at = (events.monotonic_ns + wall_minus_monotonic_ns) / _NANOSECONDS_PER_MICROSECOND
+            events.update({"at": at, "clock": clock}).where(
+                events.boot_id == boot_id, SQL("clock = 'unsynchronised'")
+            ).execute()
+            start = (row.monotonic_ns + wall_minus_monotonic_ns) / _NANOSECONDS_PER_MICROSECOND
+            dated_anew = row.update(
+                {
+                    "started_at": start,
+                    "ended_at": row.ended_at + start - row.started_at,
+                    "clock": clock,
                     "sealed": None,
                 }
-                if row.ended_at is not None:
-                    columns["ended_at"] = microseconds(row.ended_at) + shift_us
-                self._update(tables, row, columns)
-            return len(rows)
+            ).where(row.boot_id == boot_id, row.clock == UNSYNCHRONISED)
+            return int(dated_anew.execute())
+
+    def known_times(self, boot_id: str) -> KnownTimes:
+        """What rows tell of time, for a station that starts without a clock."""
+        with self.reading() as tables:
+            row = tables.recordings
+            right = row.clock.in_((SYNCHRONISED, CORRECTED))
+            earlier_boots = (row.station == self._station) & (row.boot_id != boot_id)
+            newest = row.select().where(earlier_boots).order_by(row.started_at.desc())
+            earlier, trusted = newest.first(), newest.where(right).first()
+            of_boot = (
+                row.select()
+                .where(row.boot_id == boot_id)
+                .order_by(right.desc(), row.monotonic_ns.desc())
+                .first()
+            )
+        times = KnownTimes(
+            trusted_us=None if trusted is None else _latest_us(trusted),
+            newest_us=None if earlier is None else _latest_us(earlier),
+        )
+        if of_boot is None:
+            return times
+        started_ns = microseconds(of_boot.started_at) * _NANOSECONDS_PER_MICROSECOND
+        return replace(
+            times,
+            boot_offset_ns=started_ns - of_boot.monotonic_ns,
+            boot_moment_ns=of_boot.monotonic_ns,
+            boot_is_trusted=of_boot.clock != UNSYNCHRONISED,
+        )
 
     @property
     def _footage_key(self) -> str:
@@ -374,16 +408,17 @@ class Catalogue:
             recordings.order_id == row.order_id, recordings.take == row.take
         ).execute()
 
-    def _log(
-        self,
-        tables: Tables,
-        event: str,
-        detail: str,
-        recording_id: RecordingId | None,
-        at: datetime,
-    ) -> None:
+    def _log(self, tables: Tables, entry: LogEntry) -> None:
+        reading = entry.reading
         tables.events.insert(
-            at=at, station=self._station, event=event, detail=detail, recording_id=recording_id
+            at=entry.at,
+            station=self._station,
+            event=entry.event,
+            detail=entry.detail,
+            recording_id=entry.recording_id,
+            boot_id=None if reading is None else reading.boot_id,
+            monotonic_ns=None if reading is None else reading.monotonic_ns,
+            clock=None if reading is None else reading.clock,
         ).execute()
 
     def _row(self, tables: Tables, recording_id: RecordingId) -> Recording:
@@ -427,6 +462,18 @@ def _relative(path: str) -> None:
     parts = PurePosixPath(path).parts
     if not parts or parts[0] == "/" or ".." in parts or path != stored_text(path):
         raise InvariantViolationError(f"{path!r} is no path inside the footage folder")
+
+
+def _latest_us(row: Recording) -> int:
+    return microseconds(row.ended_at or row.started_at)
+
+
+def _first_picture_after(row: Recording, file: CapturedFile) -> timedelta:
+    """How long after the row's start the file begins; mostly before it, by the pre-roll."""
+    if file.first_ns is not None:
+        microseconds_later = (file.first_ns - row.monotonic_ns) // _NANOSECONDS_PER_MICROSECOND
+        return timedelta(microseconds=microseconds_later)
+    return timedelta() if row.clock == CORRECTED else file.started_at - row.started_at
 
 
 def _nanoseconds(length: timedelta) -> Nanoseconds:

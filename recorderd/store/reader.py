@@ -21,8 +21,10 @@ from recorderd.store.database import (
     translated,
 )
 from recorderd.store.newest import Wanted, newest
+from recorderd.store.records import Failure
 from recorderd.store.schema import (
     MIGRATIONS,
+    JobFailure,
     Recording,
     Tables,
     refuse_newer,
@@ -167,4 +169,17 @@ def row_of(found: Recording) -> RecordingRow:
         seal=found.seal,
         deleted_at=found.deleted_at,
         missing_ms=found.missing_ms,
+    )
+
+
+def failure_of(found: JobFailure) -> Failure:
+    """Turn a row of the database into plain data."""
+    return Failure(
+        RecordingId(found.recording_id),
+        found.job,
+        found.tries,
+        found.at,
+        found.retry_at,
+        found.problem,
+        found.remedy,
     )

@@ -39,9 +39,11 @@ class CapturedFile:
     """A closed video in its final place; `path` is relative to the footage folder.
 
     `started_at` is when its first picture was taken, by the same reading of the clocks as
-    the registration, and `ended_at` lies the file's length later. `dropped` counts pictures
-    that are missing from it. `recovered` is True if it was put together after a crash;
-    `missing_ms` is how much is missing at its end then, at most, None if that is not known.
+    the registration, and `ended_at` lies the file's length later. `first_ns` is the same
+    moment on the monotonic clock: it holds also when the row was dated anew meanwhile.
+    `dropped` counts pictures that are missing from it. `recovered` is True if it was put
+    together after a crash; `missing_ms` is how much is missing at its end then, at most, None
+    if that is not known.
     """
 
     path: str
@@ -59,6 +61,7 @@ class CapturedFile:
     stop_reason: StopReason
     recovered: bool
     missing_ms: int | None = None
+    first_ns: Nanoseconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,52 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that failed for a recording; without `retry_at` it is not tried again."""
+
+    recording_id: RecordingId
+    job: str
+    tries: int
+    at: datetime
+    retry_at: datetime | None
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """By what an event is dated, so that its time can be put right later.
+
+    `clock` is "synchronised" or "unsynchronised".
+    """
+
+    boot_id: str
+    monotonic_ns: Nanoseconds
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One entry for the event log; `at` is aware."""
+    """One entry for the event log. `at` is aware; `reading` is the same moment."""
 
     event: str
     detail: str
     recording_id: RecordingId | None
     at: datetime
+    reading: ClockReading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTimes:
+    """What the catalogue knows of time; all None in a new one.
+
+    Of earlier boots of this station: `trusted_us` is the newest moment of a row whose clock was
+    right, `newest_us` that of any row; microseconds since 1970. Of this boot: by which offset
+    its newest row was dated, at which monotonic time, and whether the clock was right.
+    """
+
+    trusted_us: int | None = None
+    newest_us: int | None = None
+    boot_offset_ns: Nanoseconds | None = None
+    boot_moment_ns: Nanoseconds | None = None
+    boot_is_trusted: bool = False

@@ -16,6 +16,7 @@ from peewee import (
     AutoField,
     BigIntegerField,
     BooleanField,
+    CompositeKey,
     Database,
     IntegerField,
     Model,
@@ -142,6 +143,27 @@ class LoggedEvent(Model):
     event = ExactTextField()
     detail = ExactTextField()
     recording_id = TextField(null=True)
+    boot_id = TextField(null=True)
+    monotonic_ns = BigIntegerField(null=True)
+    clock = TextField(null=True)
+
+
+class JobFailure(Model):
+    """A background job that failed for a recording: how often, why, and when it is tried again.
+
+    Without `retry_at` it was given up. The row goes when the job has succeeded.
+    """
+
+    recording_id = TextField()
+    job = TextField()
+    tries = IntegerField()
+    at = MomentField()
+    retry_at = MomentField(null=True)
+    problem = ExactTextField()
+    remedy = ExactTextField()
+
+    class Meta:
+        primary_key = CompositeKey("recording_id", "job")
 
 
 class StoredSeal(Model):
@@ -182,6 +204,7 @@ class Tables:
 
     recordings: type[Recording]
     events: type[LoggedEvent]
+    failures: type[JobFailure]
     meta: type[Meta]
     seals: type[StoredSeal]
     time_stamps: type[TimeStamp]
@@ -202,6 +225,7 @@ def tables_of(database: Database) -> Tables:
     return Tables(
         recordings=bound(Recording, "recordings"),
         events=bound(LoggedEvent, "events"),
+        failures=bound(JobFailure, "job_failures"),
         meta=bound(Meta, "meta"),
         seals=bound(StoredSeal, "seals"),
         time_stamps=bound(TimeStamp, "time_stamps"),
@@ -362,6 +386,27 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             WHERE state = 'deleted' AND (sealed IS NULL OR sealed <> 'deleted')""",
     ),
     ("""ALTER TABLE recordings ADD COLUMN missing_ms BIGINT""",),
+    (
+        """ALTER TABLE events ADD COLUMN boot_id TEXT""",
+        """ALTER TABLE events ADD COLUMN monotonic_ns BIGINT""",
+        """ALTER TABLE events ADD COLUMN clock TEXT""",
+        """CREATE INDEX events_clock ON events (boot_id) WHERE clock = 'unsynchronised'""",
+        """CREATE INDEX recordings_boot ON recordings (boot_id, monotonic_ns)""",
+        """CREATE INDEX recordings_without_hash ON recordings (started_at)
+            WHERE (sha256 IS NULL OR crc32 IS NULL)""",
+        """CREATE INDEX recordings_deferred ON recordings (started_at)
+            WHERE mode = 'defer' AND transcoded_from IS NULL""",
+        """CREATE TABLE job_failures (
+            recording_id TEXT NOT NULL,
+            job TEXT NOT NULL,
+            tries INTEGER NOT NULL,
+            at BIGINT NOT NULL,
+            retry_at BIGINT,
+            problem TEXT NOT NULL,
+            remedy TEXT NOT NULL,
+            PRIMARY KEY (recording_id, job)
+        )""",
+    ),
 )
 """Statements that bring the schema from version N to N + 1, in SQL for both databases.
 

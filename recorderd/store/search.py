@@ -12,7 +12,8 @@ from recorderd.core.model import RecordingId, RecordingState
 from recorderd.store.fragments import few_with_line
 from recorderd.store.leads import Place
 from recorderd.store.newest import Wanted, escaped_for_like, newest
-from recorderd.store.reader import RecordingRow, reading, row_of
+from recorderd.store.reader import RecordingRow, failure_of, reading, row_of
+from recorderd.store.records import Failure
 from recorderd.store.schema import Recording, Tables, microseconds, search_text
 
 LONGEST_SECONDS: Final = 3.0
@@ -123,6 +124,15 @@ def recording_and_siblings(
         of_order = row.select().where(row.order_id == found.order_id)
         siblings = of_order.order_by(row.take, row.part).limit(_FEW)
         return row_of(found), [row_of(each) for each in siblings]
+
+
+def job_failure(url: str, recording_id: str, job: str) -> Failure | None:
+    """Tell whether a background job for this recording has failed, and not succeeded since."""
+    with reading(url, LONGEST_SECONDS) as tables:
+        table = tables.failures
+        this = (table.recording_id == recording_id) & (table.job == job)
+        found = table.get_or_none(this)
+        return None if found is None else failure_of(found)
 
 
 def stations(url: str) -> list[str]:

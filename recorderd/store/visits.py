@@ -20,6 +20,7 @@ from typing import IO, Final
 
 from recorderd.core.model import RecordingId
 from recorderd.store.catalogue import Catalogue
+from recorderd.store.records import ClockReading
 from recorderd.store.schema import microseconds
 
 LARGEST_BYTES: Final = 16_000_000
@@ -28,17 +29,27 @@ LARGEST_BYTES: Final = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One look at a recording: `event` is "view" or "download", `detail` says from where."""
+    """One look at a recording: `event` is "view" or "download", `detail` says from where.
+
+    By what it is dated is not known of those that an older recorderd wrote down.
+    """
 
     at_us: int
     event: str
     recording_id: str
     detail: str
+    boot_id: str | None = None
+    monotonic_ns: int | None = None
+    clock: str | None = None
 
 
-def write_down(file: Path, event: str, recording_id: str, detail: str) -> None:
+def write_down(
+    file: Path, event: str, recording_id: str, detail: str, reading: ClockReading
+) -> None:
     """Append a visit that happens now. Any thread. Raises OSError."""
-    line = json.dumps(asdict(Visit(microseconds(datetime.now(UTC)), event, recording_id, detail)))
+    at_us = microseconds(datetime.now(UTC))
+    visit = Visit(at_us, event, recording_id, detail, **asdict(reading))
+    line = json.dumps(asdict(visit))
     with _locked(file, "a") as opened:
         if os.fstat(opened.fileno()).st_size < LARGEST_BYTES:
             opened.write(line + "\n")
@@ -64,6 +75,9 @@ def take_in(file: Path, catalogue: Catalogue) -> int:
                 event=visit.event,
                 detail=visit.detail,
                 recording_id=RecordingId(visit.recording_id),
+                boot_id=visit.boot_id,
+                monotonic_ns=visit.monotonic_ns,
+                clock=visit.clock,
             ).execute()
     taken.unlink()
     return len(visits)

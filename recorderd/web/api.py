@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
-from recorderd.status import NotRunning, read_status
+from recorderd.status import NotRunning, read_finisher, read_status
 from recorderd.store.identity import boot_id
 from recorderd.store.reader import RecordingRow
 from recorderd.store.search import search, stations
 from recorderd.web.archive import MOST_WAITING, Archive
+from recorderd.web.encoding import look_at_encoding
 from recorderd.web.figures import Figures
 from recorderd.web.library import look_up
 from recorderd.web.live import look
@@ -60,11 +62,13 @@ class Api:
     async def recording(self, request: web.Request) -> web.Response:
         row, siblings = await self._archive.ask(look_up, self._settings, request.match_info["id"])
         prefix = request.config_dict[PREFIX]
+        encoding = await self._archive.ask(look_at_encoding, self._settings, row)
         return _json(
             row_document(row, prefix)
             | {
                 "order_recordings": [row_document(sibling, prefix) for sibling in siblings],
                 "so_far": await self._recorded_so_far(row, prefix),
+                "encoding": None if encoding is None else asdict(encoding),
             }
         )
 
@@ -109,6 +113,9 @@ class Api:
             None if isinstance(found, NotRunning) else found,
             totals,
             Web(self._traffic, self._archive.waiting, MOST_WAITING),
+            await asyncio.to_thread(
+                read_finisher, self._settings.finisher_file, time.monotonic_ns(), boot_id()
+            ),
         )
         return web.Response(
             body=text.encode(),

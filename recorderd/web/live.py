@@ -10,10 +10,19 @@ from typing import Any, Final
 
 from recorderd.settings import Settings
 from recorderd.station.ledger import Stage
-from recorderd.status import NotRunning, about, orders_left, read_status
+from recorderd.status import (
+    NotRunning,
+    about,
+    orders_left,
+    read_finisher,
+    read_status,
+    work_in_words,
+)
 from recorderd.store.identity import boot_id
 from recorderd.store.reader import RecordingRow
+from recorderd.store.records import UNSYNCHRONISED
 
+TRANSCODE: Final = "transcode"
 _SHOWN: Final = (
     "updated_at",
     "station",
@@ -22,6 +31,7 @@ _SHOWN: Final = (
     "signal",
     "recording_seconds",
     "faults",
+    "clock",
     "mode",
     "disk",
     "recordings",
@@ -30,6 +40,15 @@ _SHOWN: Final = (
 _CAMERA: Final = ("codec", "width", "height", "rate", "pixel_format")
 _PUBLISHED_WITHIN: Final = timedelta(seconds=5)
 """The station publishes what it does every second."""
+FINISHER: Final = (
+    "doing",
+    "resting",
+    "waiting",
+    "done",
+    "failing",
+    "last_failure",
+    "hindrance",
+)
 _PHASES: Final = {
     "ready": "is ready",
     "recording": "is recording",
@@ -54,17 +73,21 @@ class Live:
 
 def look(settings: Settings, typical_bytes: int | None) -> Live:
     """Read what the station published. May wait for the disk; raises nothing."""
-    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    now, boot = time.monotonic_ns(), boot_id()
+    status = read_status(settings.status_file, now, boot)
+    finisher = read_finisher(settings.finisher_file, now, boot)
+    shown = {"finisher": finisher and {key: finisher.get(key) for key in FINISHER}}
     if isinstance(status, NotRunning):
         return Live(
             level="off",
             headline=f"{settings.station.name} is not running",
-            details=("Videos can be watched all the same.",),
+            details=("Videos can be watched all the same.", *_background(finisher)),
             faults=(),
             recording_id=None,
-            document={"running": False, "station": settings.station.name},
+            document={"running": False, "station": settings.station.name} | shown,
         )
     document: dict[str, Any] = {"running": True} | {key: status.get(key) for key in _SHOWN}
+    document |= shown
     camera = _mapping(status.get("camera"))
     document["camera"] = {key: camera.get(key) for key in _CAMERA} if camera else None
     left = orders_left(settings, status, typical_bytes)
@@ -75,6 +98,9 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
     details = ["camera ok" if camera and "camera" not in _mapping(status.get("faults")) else ""]
     if left is not None:
         details.append(f"about {about(left)} orders of space left")
+    if status.get("clock") == UNSYNCHRONISED:
+        details.append("clock not set")
+    details += _background(finisher)
     recording = status.get("phase") == "recording"
     return Live(
         level="fault" if faults else "recording" if recording else "ready",
@@ -84,6 +110,22 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
         recording_id=_recording_id(status) if recording else None,
         document=document,
     )
+
+
+def _background(finisher: Mapping[str, Any] | None) -> list[str]:
+    """What the finisher does, as far as somebody may be waiting for it."""
+    if finisher is None:
+        return []
+    encoding = _mapping(finisher.get("doing")).get("job") == TRANSCODE
+    waiting = _mapping(finisher.get("waiting")).get(TRANSCODE, 0)
+    words = []
+    if encoding:
+        words.append(work_in_words({**finisher, "waiting": {TRANSCODE: waiting}}))
+    elif waiting:
+        words.append(f"{waiting} wait to be encoded" if waiting > 1 else "1 waits to be encoded")
+    if finisher.get("failing"):
+        words.append("not every video could be finished: tell the technician")
+    return words
 
 
 def _recording_id(status: Mapping[str, Any]) -> str | None:

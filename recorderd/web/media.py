@@ -14,8 +14,11 @@ import structlog
 from aiohttp import web
 
 from recorderd.settings import Settings
+from recorderd.station.clock import synchronisation
 from recorderd.store.footage import still_path, thumbnail_path
+from recorderd.store.identity import boot_id
 from recorderd.store.reader import RecordingRow
+from recorderd.store.records import ClockReading
 from recorderd.store.visits import write_down
 from recorderd.web.archive import Archive
 from recorderd.web.guard import CLIENT
@@ -143,8 +146,9 @@ class Media:
         visit, now = (client, event, row.id), time.monotonic()
         if now - self._visits.get(visit, -_SAME_VISIT_SECONDS) >= _SAME_VISIT_SECONDS:
             try:
+                reading = ClockReading(boot_id(), time.monotonic_ns(), synchronisation())
                 await self._archive.ask(
-                    write_down, self._settings.visits_file, event, row.id, client
+                    write_down, self._settings.visits_file, event, row.id, client, reading
                 )
             except OSError as error:
                 # A full disk is no reason to keep the proof from whoever needs it.

@@ -44,13 +44,19 @@ class Web:
     limit: int
 
 
-def exposition(status: Mapping[str, Any] | None, totals: Totals | None, web: Web) -> str:
+def exposition(
+    status: Mapping[str, Any] | None,
+    totals: Totals | None,
+    web: Web,
+    finisher: Mapping[str, Any] | None = None,
+) -> str:
     """All figures as text.
 
-    `status` is what a running station has published, None if none runs; `totals` None if the
-    catalogue cannot be read.
+    `status` and `finisher` are what a running station and finisher have published, None if
+    none runs; `totals` None if the catalogue cannot be read.
     """
-    return "".join(f"{line}\n" for line in _lines(status, totals, web))
+    lines = (*_lines(status, totals, web), *_finisher(finisher))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(status: Mapping[str, Any] | None, totals: Totals | None, web: Web) -> Iterator[str]:
@@ -174,6 +180,38 @@ def _queues(queues: Mapping[str, Any], web: Web) -> Iterator[str]:
     ):
         labelled = {_labels(queue=queue): number for queue, number in values.items()}
         yield from _metric(name, "gauge", explanation, labelled)
+
+
+def _finisher(finisher: Mapping[str, Any] | None) -> Iterator[str]:
+    yield from _one("finisher_up", "gauge", "Whether the finisher runs", finisher is not None)
+    if finisher is None:
+        return
+    for name, kind, explanation, counts in (
+        ("waiting", "gauge", "Recordings that wait for this job", finisher.get("waiting")),
+        ("done_total", "counter", "Jobs done since the finisher started", finisher.get("done")),
+    ):
+        values = {_labels(job=job): count for job, count in _mapping(counts).items()}
+        yield from _metric(f"finisher_{name}", kind, explanation, values)
+    yield from _one(
+        "finisher_failing",
+        "gauge",
+        "Jobs that failed and were not done since; in a pause, or given up",
+        finisher.get("failing") or 0,
+    )
+    doing = _mapping(finisher.get("doing"))
+    if doing:
+        yield from _metric(
+            "finisher_progress_ratio",
+            "gauge",
+            "How much of the job at hand is done",
+            {_labels(job=doing.get("job")): (doing.get("percent") or 0) / 100},
+        )
+        yield from _metric(
+            "finisher_job_seconds",
+            "gauge",
+            "How long the job at hand has taken so far",
+            {_labels(job=doing.get("job")): doing.get("seconds") or 0},
+        )
 
 
 def _traffic(traffic: Traffic) -> Iterator[str]:

@@ -16,6 +16,7 @@ from recorderd.store.footage import still_path
 from recorderd.store.reader import RecordingRow
 from recorderd.store.search import Page, orders_exactly, search, stations
 from recorderd.web.archive import Archive
+from recorderd.web.encoding import Encoding, look_at_encoding
 from recorderd.web.figures import Figures
 from recorderd.web.holding import Holding
 from recorderd.web.library import missing, plays_in_browsers, video_file
@@ -93,12 +94,15 @@ class Pages:
         has_still = False
         snapshot: Snapshot | None = None
         cut_off = False
+        encoding: Encoding | None = None
         try:
             if row.state == RecordingState.RECORDING:
                 cut_off = await self._archive.ask(is_cut_off, self._settings, row)
                 snapshot = await self._what_there_is(row, cut_off)
             else:
                 has_still = await self._archive.fetch(self._look_for_files, row)
+                has_still = await self._archive.ask(self._look_for_files, row)
+                encoding = await self._archive.ask(look_at_encoding, self._settings, row)
         except ProblemError as problem:
             trouble = problem
         text = render(
@@ -112,6 +116,7 @@ class Pages:
             so_far=snapshot,
             cut_off=cut_off,
             hold=hold,
+            encoding=encoding,
             share_days=self._settings.web.share_days,
             plays=plays_in_browsers(row) if snapshot is None else plays_so_far(snapshot),
             start=_second(request.query.get("t", "")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from recorderd.core.model import RecordingState
@@ -77,10 +77,17 @@ def _moment(query: Mapping[str, str], name: str, *, day_ends: bool) -> datetime 
         if len(text) <= len("2026-07-04"):
             if day_ends:
                 moment += timedelta(days=1)
-            moment = datetime.combine(moment.date(), time())
+            return _beginning_of(moment.date())
         return moment.astimezone()
     except (ValueError, OverflowError, OSError):
         raise _bad(name, "a day such as 2026-07-04, or a moment in ISO 8601") from None
+
+
+def _beginning_of(day: date) -> datetime:
+    """The first moment of a day; where the clocks change at midnight there are two, or none."""
+    midnight = datetime.combine(day, time())
+    both = (midnight.replace(fold=fold).astimezone() for fold in (0, 1))
+    return min(moment for moment in both if moment.date() == day)
 
 
 def _cursor(query: Mapping[str, str]) -> Cursor | None:

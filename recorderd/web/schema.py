@@ -12,6 +12,7 @@ from recorderd import __version__
 from recorderd.core.model import RecordingState
 from recorderd.mp4.snapshot import Snapshot
 from recorderd.store.reader import RecordingRow
+from recorderd.web.encoding import STATES
 from recorderd.web.questions import CURSOR_PATTERN, LONGEST_TEXT, MOST_ROWS
 from recorderd.web.so_far import plays_so_far
 
@@ -76,7 +77,7 @@ def description(prefix: str) -> dict[str, Any]:
             _reference("Recording"),
             {
                 "type": "object",
-                "required": ["order_recordings", "so_far"],
+                "required": ["order_recordings", "so_far", "encoding"],
                 "properties": {
                     "order_recordings": {"type": "array", "items": _reference("Recording")},
                     "so_far": {
@@ -87,6 +88,16 @@ def description(prefix: str) -> dict[str, Any]:
                             "seconds": {"type": "number"},
                             "plays": {"type": "boolean"},
                             "video": {"type": "string"},
+                        },
+                    },
+                    "encoding": {
+                        "type": ["object", "null"],
+                        "description": "How far it is, while browsers cannot play it yet",
+                        "required": ["state", "percent", "text"],
+                        "properties": {
+                            "state": {"enum": list(STATES)},
+                            "percent": {"type": ["integer", "null"]},
+                            "text": {"type": "string"},
                         },
                     },
                 },
@@ -130,7 +141,7 @@ def description(prefix: str) -> dict[str, Any]:
                 parameters=[_ID],
                 problems=("404",),
             ),
-            "/api/status": _get("What the station does now", _json({"type": "object"})),
+            "/api/status": _get("What the station and its finisher do now", _json(_status())),
             "/recordings/{id}/video": _get(
                 "The video; with ?download a file named after the order. Knows Range and If-Range",
                 {
@@ -171,6 +182,60 @@ def description(prefix: str) -> dict[str, Any]:
             "/metrics": _get("Figures for Prometheus", {"200": _content("text/plain")}),
         },
         "components": {"schemas": {"Recording": _recording(), "Problem": _problem()}},
+    }
+
+
+def _status() -> dict[str, Any]:
+    """The station's own part is as `recorderd status --json` has it, without what is secret."""
+    count = {"type": "object", "additionalProperties": {"type": "integer"}}
+    doing = {
+        "job": {"type": "string"},
+        "recording_id": {"type": "string"},
+        "order": {"type": "string"},
+        "percent": {"type": ["integer", "null"]},
+        "since": {"type": "string", "format": "date-time"},
+        "seconds": {"type": "number"},
+    }
+    failure = {
+        "job": {"type": "string"},
+        "recording_id": {"type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+        "tries": {"type": "integer"},
+        "retry_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "null: it was given up",
+        },
+        "problem": {"type": "string"},
+        "remedy": {"type": "string"},
+    }
+    finisher = {
+        "doing": {"type": ["object", "null"], "required": list(doing), "properties": doing},
+        "resting": {"type": "boolean", "description": "It waits until nothing is recorded"},
+        "waiting": count | {"description": "Recordings that wait, by job"},
+        "done": count | {"description": "Jobs done since it started"},
+        "failing": {"type": "integer", "description": "Jobs that failed and were not done since"},
+        "last_failure": {
+            "type": ["object", "null"],
+            "required": list(failure),
+            "properties": failure,
+        },
+        "hindrance": {"type": ["string", "null"]},
+    }
+    return {
+        "type": "object",
+        "required": ["running", "station", "finisher", "words"],
+        "properties": {
+            "running": {"type": "boolean"},
+            "station": {"type": "string"},
+            "finisher": {
+                "type": ["object", "null"],
+                "description": "What is done in the background; null if the finisher does not run",
+                "required": list(finisher),
+                "properties": finisher,
+            },
+            "words": {"type": "object"},
+        },
     }
 
 

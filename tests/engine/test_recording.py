@@ -3,7 +3,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,8 @@ FOREVER = TIMES[-1] + 10_000_000_000
 
 benches: list[Bench] = []
 
+WALL_OFFSET_NS = 1_783_166_400_000_000_000
+
 
 class Bench:
     """A camera session, and recordings made from it one picture at a time."""
@@ -77,7 +81,12 @@ class Bench:
     def record(self, name: str, from_ns: Nanoseconds, label: int | None = None) -> Recording:
         recording = Recording(
             Start(
-                RecordingId(name), files_in(self.folder, name), {"order_id": "7"}, from_ns, label
+                RecordingId(name),
+                files_in(self.folder, name),
+                {"order_id": "7"},
+                from_ns,
+                label,
+                WALL_OFFSET_NS,
             ),
             self.session,
             SETTINGS,
@@ -602,3 +611,37 @@ def test_a_reader_is_let_go_of_when_all_is_over(tmp_path: Path) -> None:
     session: Session = bench.session
     assert not session.buffer._readers
     assert session.buffer.bytes < 3 * len(jpeg(0))
+
+
+@pytest.mark.parametrize("hours", [-7, 7, None])
+def test_a_clock_that_is_set_while_it_records_moves_nothing(
+    tmp_path: Path, hours: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times and length are the monotonic clock's; the text goes on by the offset of the start."""
+    bench = Bench(tmp_path)
+    recording = bench.record("a", TIMES[0])
+    bench.film(10)
+    recording.start()
+    if hours is None:
+        monkeypatch.setattr(time, "time_ns", lambda: 0)
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+    else:
+        set_ns = time.time_ns() + hours * 3600 * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda: set_ns)
+        monkeypatch.setattr(time, "time", lambda: set_ns / 1e9)
+    bench.film()
+    recording.stop(TIMES[50])
+    recording.join(10)
+    captured = bench.only(Captured)
+    assert captured.duration_ns == TIMES[49] - TIMES[0]
+    with av.open(str(bench.video("a"))) as container:
+        texts = [
+            bytes(packet)[2:].decode()
+            for packet in container.demux(container.streams.subtitles[0])
+            if packet.size > 2
+        ]
+    moments = [datetime.strptime(text, "%Y-%m-%d %H:%M:%S UTC") for text in texts]
+    first = datetime.fromtimestamp((captured.first_ns + WALL_OFFSET_NS) // 10**9, UTC)
+    assert moments[0] == first.replace(tzinfo=None)
+    assert moments == sorted(moments)
+    assert moments[-1] - moments[0] <= timedelta(seconds=captured.duration_ns / 1e9 + 1)

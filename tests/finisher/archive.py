@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -18,6 +20,7 @@ from recorderd.settings import Settings, StationSettings, StorageSettings
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Finished
+from recorderd.store.identity import new_recording_id
 from tests.store import rows
 
 WIDTH, HEIGHT = 320, 240
@@ -28,7 +31,7 @@ TIMES = [0, 6000, 12000, 18003, 24000, 42000, 48000, 54000]
 TAGS = {"order_id": "SO-1", "station": "bench-1", BEGINNING_TAG: str(BEGINNING_NS)}
 
 
-def write_mjpeg(path: Path) -> None:
+def write_mjpeg(path: Path, times: Sequence[int] = TIMES) -> None:
     """A short recording as a camera's JPEGs, with the tags a recording has."""
     pictures = BenchPictures(WIDTH, HEIGHT)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +41,7 @@ def write_mjpeg(path: Path) -> None:
         stream = container.add_mux_stream(
             "mjpeg", rate=15, width=WIDTH, height=HEIGHT, time_base=base
         )
-        for number, moment in enumerate(TIMES):
+        for number, moment in enumerate(times):
             packet = av.Packet(pictures.jpeg(Scene(()), number))
             packet.stream, packet.time_base = stream, base
             packet.pts = packet.dts = moment
@@ -91,6 +94,37 @@ class Archive:
         if there:
             write_mjpeg(self.settings.footage_folder / new.path)
         return new.id
+
+    def let_pauses_pass(self) -> None:
+        """As if it was later: what failed may be tried again."""
+        with self.catalogue.transaction() as tables:
+            tables.failures.update(retry_at=1).where(tables.failures.retry_at > 1).execute()
+
+    def failures(self) -> list[tuple[str, str, int, str, bool]]:
+        """Job, recording, tries, problem, whether it is given up."""
+        with self.catalogue.transaction() as tables:
+            return [
+                (row.job, row.recording_id, row.tries, row.problem, row.retry_at is None)
+                for row in tables.failures.select().order_by(tables.failures.at)
+            ]
+
+    def multiply(self, recording_id: RecordingId, count: int) -> list[RecordingId]:
+        """Many rows like this one, each a second older, quickly; oldest last."""
+        with self.catalogue.transaction() as tables:
+            row = tables.recordings
+            pattern: Any = row.select().where(row.id == recording_id).dicts().get()
+            copies = [
+                pattern
+                | {
+                    "id": new_recording_id(),
+                    "take": number + 1,
+                    "started_at": pattern["started_at"] - timedelta(seconds=number),
+                }
+                for number in range(1, count + 1)
+            ]
+            for begin in range(0, count, 100):
+                row.insert_many(copies[begin : begin + 100]).execute()
+        return [copy["id"] for copy in copies]
 
     def finished(self, recording_id: RecordingId) -> Finished:
         (found,) = [one for one in Chores(self.catalogue).latest() if one.id == recording_id]

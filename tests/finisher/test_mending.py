@@ -13,7 +13,6 @@ from recorderd.engine.salvage import facts_of
 from recorderd.finisher import run
 from recorderd.finisher.run import Finisher
 from recorderd.mp4.boxes import is_closed
-from recorderd.station.state_lock import FINISHER_LOCK_NAME, StateLock
 from tests.engine.pictures import numbers_in
 from tests.recovery.disk import COUNT, WRITTEN_MS, Disk, new, video
 
@@ -117,15 +116,3 @@ def test_a_whole_file_with_another_trouble_stays_as_it_is(
     disk.video().write_bytes(video()[1])
     finisher.look()
     assert disk.row()["state"] == "damaged"
-
-
-def test_it_keeps_away_while_fsck_repairs(
-    disk: Disk, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _roomy(monkeypatch, True)
-    repairing = StateLock(disk.settings.state_folder, name=FINISHER_LOCK_NAME, patience_seconds=0)
-    finisher.look_alone()
-    assert disk.row()["state"] == "damaged"
-    repairing.release()
-    finisher.look_alone()
-    assert disk.row()["state"] == "recovered"

@@ -7,21 +7,25 @@ import json
 import os
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recorderd.core.model import Mode
 from recorderd.engine.encoders import VideoEncoder
-from recorderd.errors import CatalogueError, DeviceError
+from recorderd.errors import CatalogueError, DeviceError, StorageError
 from recorderd.finisher import run
+from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.finisher.run import Finisher
 from recorderd.settings import Settings, StationSettings
-from recorderd.store import footage
-from recorderd.store.chores import Chores
+from recorderd.store import footage, visits
+from recorderd.store.chores import MOST_AT_ONCE, MOST_TRIES, Chores, Finished, pause_after
 from recorderd.store.footage import StorageHealth, thumbnail_path
 from recorderd.store.identity import boot_id
-from tests.finisher.archive import Archive
+from recorderd.store.records import ClockReading
+from tests.finisher.archive import Archive, write_mjpeg
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_hash_of_before_is_void_after_the_transcode(archive: Archive, finisher: 
     assert archive.row(recording_id)["sha256"] == _sha256(archive.path(recording_id))
 
 
-def test_recording_that_cannot_be_transcoded_is_hashed_and_given_up_until_the_next_start(
+def test_recording_that_cannot_be_transcoded_is_hashed_and_tried_again_later(
     archive: Archive, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[int] = []
@@ -87,19 +91,159 @@ def test_recording_that_cannot_be_transcoded_is_hashed_and_given_up_until_the_ne
         tries.append(1)
         raise DeviceError("The encoder failed", "Try another")
 
+    recording_id = archive.add()
     with monkeypatch.context() as broken:
         broken.setattr(VideoEncoder, "encode", fail)
-        recording_id = archive.add()
         finisher.look()
         finisher.look()
-    assert len(tries) == 1
+        Finisher(archive.settings, threading.Event()).look()
+    assert len(tries) == 1, "the pause goes on after a restart"
+    assert archive.failures() == [("transcode", recording_id, 1, "The encoder failed", False)]
     assert archive.row(recording_id)["sha256"] == _sha256(archive.path(recording_id))
     assert archive.row(recording_id)["codec"] == "mjpeg"
     finisher.look()
-    assert archive.row(recording_id)["codec"] == "mjpeg", "only the next start tries again"
-    Finisher(archive.settings, threading.Event()).look()
+    assert archive.row(recording_id)["codec"] == "mjpeg", "not before the pause is over"
+    archive.let_pauses_pass()
+    finisher.look()
     assert archive.row(recording_id)["codec"] == "h264"
     assert archive.row(recording_id)["sha256"] == _sha256(archive.path(recording_id))
+    assert archive.failures() == []
+
+
+def test_what_fails_again_and_again_is_given_up(
+    archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording_id = archive.add(mode=Mode.ENCODE, there=False)
+    path = archive.path(recording_id)
+    for _ in range(MOST_TRIES + 2):
+        Finisher(archive.settings, threading.Event()).look()
+        archive.let_pauses_pass()
+    found = {job: (tries, given_up) for job, _, tries, _, given_up in archive.failures()}
+    assert found == {"thumbnail": (MOST_TRIES, True), "fingerprint": (MOST_TRIES, True)}
+    write_mjpeg(path)
+    assert run.try_again(archive.settings) == 0
+    assert "2 jobs" in capsys.readouterr().out
+    Finisher(archive.settings, threading.Event()).look()
+    assert archive.failures() == []
+    assert archive.row(recording_id)["sha256"] is not None
+
+
+def test_pauses_grow_up_to_a_day() -> None:
+    pauses = [pause_after(tries) for tries in range(1, MOST_TRIES)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (timedelta(minutes=1), timedelta(days=1))
+
+
+def test_a_clock_that_was_wrong_makes_no_pause_of_years(
+    archive: Archive, finisher: Finisher
+) -> None:
+    recording_id = archive.add(mode=Mode.ENCODE)
+    in_2099 = datetime(2099, 1, 1, tzinfo=UTC)
+    Chores(archive.catalogue).failed(recording_id, "fingerprint", "broken", "mend it", in_2099)
+    finisher.look()
+    assert archive.row(recording_id)["sha256"] is not None
+
+
+def test_recording_with_which_the_last_finisher_died_waits_its_turn(archive: Archive) -> None:
+    deadly, other = archive.add(after=10), archive.add()
+    finisher = Finisher(archive.settings, threading.Event(), ("transcode", deadly))
+    finisher.look()
+    finisher.look()
+    assert archive.row(deadly)["codec"] == "mjpeg"
+    assert archive.row(other)["codec"] == "h264"
+    ((job, recording_id, tries, problem, _),) = archive.failures()
+    assert (job, recording_id, tries) == ("transcode", deadly, 1)
+    assert "crashed" in problem
+    archive.let_pauses_pass()
+    finisher.look()
+    assert archive.row(deadly)["codec"] == "h264"
+
+
+@pytest.mark.slow
+def test_every_one_of_a_thousand_has_its_turn(
+    archive: Archive, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind more failing ones than are read in one go."""
+    first = archive.add(mode=Mode.ENCODE)
+    thumbnail_path(archive.path(first)).touch()
+    everyone = [first, *archive.multiply(first, 999)]
+    failing = set(everyone[: 2 * MOST_AT_ONCE])
+    asked: list[str] = []
+
+    def hash_or_fail(self: Finisher, chores: Chores, recording: Finished) -> bool:
+        asked.append(recording.id)
+        if recording.id in failing:
+            raise StorageError("This one cannot be read", "Look at it")
+        chores.fingerprinted(recording.id, "0" * 64, 0)
+        return True
+
+    monkeypatch.setattr(Finisher, "_fingerprint", hash_or_fail)
+    finisher = Finisher(archive.settings, threading.Event())
+    finisher.look()
+    assert asked == everyone, "each once, newest first"
+    finisher.look()
+    assert len(asked) == 1000
+    assert len(archive.failures()) == len(failing)
+    failing.clear()
+    archive.let_pauses_pass()
+    finisher.look()
+    assert len(asked) == 1000 + 2 * MOST_AT_ONCE
+    with archive.catalogue.reading() as tables:
+        row = tables.recordings
+        assert row.select().where(row.sha256.is_null()).count() == 0
+
+
+@pytest.mark.slow
+def test_every_one_of_a_thousand_gets_its_thumbnail(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = archive.add(mode=Mode.ENCODE)
+    everyone = [first, *archive.multiply(first, 999)]
+    there: set[str] = set(everyone[3:990])
+    made: list[str] = []
+
+    def lacks(self: Finisher, recording: Finished) -> bool:
+        return recording.id not in there
+
+    def make(self: Finisher, _chores: Chores, recording: Finished) -> bool:
+        made.append(recording.id)
+        there.add(recording.id)
+        return True
+
+    monkeypatch.setattr(Finisher, "_lacks_thumbnail", lacks)
+    monkeypatch.setattr(Finisher, "_thumbnail", make)
+    monkeypatch.setattr(Finisher, "_fingerprint", lambda *_: False)
+    finisher = Finisher(archive.settings, threading.Event())
+    finisher.look()
+    assert made == everyone[:3] + everyone[990:]
+
+
+def test_what_was_recorded_meanwhile_is_next(
+    archive: Archive, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, older = archive.add(mode=Mode.ENCODE, after=10), archive.add(mode=Mode.ENCODE)
+    done: list[str] = []
+    really = fingerprint
+
+    def slowly(path: Path, *rest: Any) -> Fingerprint | None:
+        if not done:
+            done.append(archive.add(mode=Mode.ENCODE, after=20))
+        done.append(path.stem[2:])
+        return really(path, *rest)
+
+    monkeypatch.setattr(run, "fingerprint", slowly)
+    finisher.look()
+    new = done.pop(0)
+    assert done == [old, new, older]
+
+
+def test_half_done_file_of_a_recording_nobody_asks_for_any_more(
+    archive: Archive, finisher: Finisher
+) -> None:
+    left_over = archive.settings.incoming_folder / "some-id.transcode.mp4"
+    left_over.touch()
+    finisher.look()
+    assert not left_over.exists()
 
 
 def test_the_original_is_sealed_before_it_is_encoded(archive: Archive, finisher: Finisher) -> None:
@@ -221,3 +365,26 @@ def test_heavy_work_waits_while_an_order_is_recorded(
     assert not waiting.is_alive()
     assert archive.row(recording_id)["codec"] == "mjpeg"
     assert archive.row(recording_id)["sha256"] is None
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_visits_of_before_the_clock_was_set_are_dated_by_it(
+    archive: Archive, finisher: Finisher, right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may reach the event log when the station has corrected it already."""
+    file = archive.settings.visits_file
+    reading = ClockReading(boot_id(), time.monotonic_ns(), "unsynchronised")
+    with monkeypatch.context() as in_1970:
+        in_1970.setattr(visits, "microseconds", lambda _: 5_000_000)
+        visits.write_down(file, "view", "some-id", "10.0.0.7", reading)
+    with file.open("a") as old:
+        old.write('{"at_us": 7, "event": "view", "recording_id": "x", "detail": "older"}\n')
+    clock = "synchronised" if right else "unsynchronised"
+    monkeypatch.setattr(run, "synchronisation", lambda: clock)
+    finisher.look()
+    with archive.catalogue.reading() as tables:
+        events = {event.detail: event for event in tables.events.select()}
+    visit = events["10.0.0.7"]
+    assert visit.clock == ("corrected" if right else "unsynchronised")
+    assert (abs(visit.at - datetime.now(UTC)) < timedelta(minutes=1)) == right
+    assert (events["older"].clock, events["older"].at.year) == (None, 1970)

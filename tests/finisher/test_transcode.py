@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 
-from recorderd.engine import probe, verify
+from recorderd.engine import probe, salvage, verify
 from recorderd.engine.encoders import VideoEncoder
 from recorderd.engine.probe import EncoderProof
 from recorderd.errors import DeviceError, StorageError
+from recorderd.finisher import transcode as module
+from recorderd.finisher.fingerprint import unwatched
 from recorderd.finisher.transcode import transcode
 from recorderd.mp4.boxes import is_closed
-from recorderd.store.chores import Transcoded
-from tests.finisher.archive import TAGS, TIMES, Archive, facts_of
+from recorderd.store.chores import Chores, Transcoded
+from tests.finisher.archive import TAGS, TIMES, Archive, facts_of, write_mjpeg
 
 
 def _go_on() -> bool:
@@ -34,7 +39,7 @@ def _transcode(archive: Archive) -> tuple[Transcoded | None, Path, bytes]:
 def test_same_pictures_at_the_same_times(archive: Archive) -> None:
     done, path, before = _transcode(archive)
     original = hashlib.sha256(before).hexdigest()
-    assert done == Transcoded(path.stat().st_size, "h264", "libx264", original)
+    assert done == Transcoded(path.stat().st_size, len(TIMES), "h264", "libx264", original)
     after = facts_of(path)
     assert after.codec == "h264"
     assert after.times == TIMES
@@ -71,6 +76,151 @@ def test_the_original_is_there_until_the_whole_new_file_takes_its_name(
     assert path.read_bytes() != original
 
 
+def test_new_file_is_on_the_disk_and_looked_through_before_the_original_goes(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut keeps only what was synced: at any instant that is one whole video."""
+    recording_id = archive.add()
+    path, incoming = archive.path(recording_id), archive.settings.incoming_folder
+    done: list[str] = []
+
+    def noting(module: object, name: str, what: Callable[..., str]) -> None:
+        really = getattr(module, name)
+
+        def note(*arguments: Any) -> Any:
+            done.append(what(*arguments))
+            return really(*arguments)
+
+        monkeypatch.setattr(module, name, note)
+
+    noting(os, "fdatasync", lambda file: f"sync {Path(f'/proc/self/fd/{file}').readlink().name}")
+    noting(verify, "problem_of", lambda file, *_: f"verify {file.name}")
+    noting(module, "_comparison", lambda _, file: f"compare {file.name}")
+    noting(os, "replace", lambda new, _: f"replace by {new.name}")
+    noting(module, "sync_folder", lambda folder: f"sync {folder.name}")
+    assert transcode(archive.finished(recording_id), archive.settings, _go_on) is not None
+    new = f"{recording_id}.transcode.mp4"
+    first = done.index(f"verify {new}") - 1
+    assert done[first:] == [
+        f"sync {new}",
+        f"verify {new}",
+        f"compare {new}",
+        f"replace by {new}",
+        f"sync {path.parent.name}",
+        f"sync {incoming.name}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("times", "problem"),
+    [
+        (TIMES[:-1], "8 were written"),
+        ([*TIMES[:3], TIMES[3] + 450, *TIMES[4:]], "picture 4 is missing or not at its time"),
+    ],
+)
+def test_picture_that_is_missing_or_late_is_found(
+    archive: Archive, times: list[int], problem: str
+) -> None:
+    """The new file as an encoder might have spoilt it: the very same but for one picture."""
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    spoilt = path.with_name("spoilt.mp4")
+    write_mjpeg(spoilt, times)
+    with pytest.raises(DeviceError, match=problem):
+        module._check(path, spoilt, _whole(path), _go_on, unwatched)
+    assert module._check(path, path, _whole(path), _go_on, unwatched)
+
+
+def _whole(path: Path) -> module._Written:
+    facts = salvage.facts_of(path)
+    assert facts is not None
+    return module._Written(facts.frames, 0, facts.duration_ns)
+
+
+def _damage(path: Path, number: int) -> None:
+    """The second half of a camera's picture did not come."""
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][number]
+    assert packet.pos is not None
+    half = packet.size // 2
+    with path.open("r+b") as file:
+        file.seek(packet.pos + half)
+        file.write(bytes(packet.size - half))
+
+
+def test_damaged_picture_of_the_camera_is_left_out_and_counted(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can see it anyway, and the others shall be seen."""
+    monkeypatch.setattr(module, "_MOST_LEFT_OUT", 0.2)
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    _damage(path, 3)
+    with archive.catalogue.transaction() as tables:
+        tables.recordings.update(frames=len(TIMES), dropped=1).execute()
+    done = transcode(archive.finished(recording_id), archive.settings, _go_on)
+    assert done is not None
+    assert done.frames == len(TIMES) - 1
+    assert facts_of(path).times == [*TIMES[:3], *TIMES[4:]]
+    for _ in range(2):
+        Chores(archive.catalogue).transcoded(recording_id, done)
+        with archive.catalogue.reading() as tables:
+            row = tables.recordings.get_by_id(recording_id)
+        assert (row.frames, row.dropped) == (len(TIMES) - 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "problem"),
+    [((3,), "1 of 8 pictures are damaged"), ((0,), "is missing or not at its time")],
+)
+def test_original_with_much_damage_is_kept(
+    archive: Archive, damaged: tuple[int, ...], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if damaged == (0,):
+        monkeypatch.setattr(module, "_MOST_LEFT_OUT", 0.2)
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    for number in damaged:
+        _damage(path, number)
+    before = path.read_bytes()
+    with pytest.raises(DeviceError, match=problem):
+        transcode(archive.finished(recording_id), archive.settings, _go_on)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"\0", b"\x65", b"\xa7"])
+def test_picture_that_does_not_decode_is_found(
+    archive: Archive, damage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quick check decodes the first and the last picture only."""
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    original = path.with_name("original.mp4")
+    original.write_bytes(path.read_bytes())
+    whole = _whole(path)
+    assert transcode(archive.finished(recording_id), archive.settings, _go_on) is not None
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    place, size = packets[4].pos, packets[4].size
+    assert place is not None
+    with path.open("r+b") as file:
+        file.seek(place + 5)
+        file.write(damage * (size - 5))
+    monkeypatch.setattr(verify, "problem_of", lambda *_: None)
+    with pytest.raises(DeviceError, match="is missing or not at its time"):
+        module._check(original, path, whole, _go_on, unwatched)
+
+
+def test_per_cent_rises_to_the_end(archive: Archive) -> None:
+    told: list[float] = []
+    recording_id = archive.add()
+    assert transcode(archive.finished(recording_id), archive.settings, _go_on, moves=told.append)
+    assert told == sorted(told)
+    assert 0 < told[0] < 0.1
+    assert told[-1] == 1.0
+    assert len(told) >= 2 * len(TIMES)
+
+
 def test_killed_in_the_middle(archive: Archive) -> None:
     """A half-done file of an earlier try is no obstacle."""
     recording_id = archive.add()
@@ -80,7 +230,7 @@ def test_killed_in_the_middle(archive: Archive) -> None:
     assert not half_done.exists()
 
 
-@pytest.mark.parametrize("calls", [0, 1, 4])
+@pytest.mark.parametrize("calls", [0, 1, 4, 10, 14])
 def test_dropped_when_the_station_needs_the_machine(archive: Archive, calls: int) -> None:
     """At any moment, and nothing is left behind."""
     recording_id = archive.add()

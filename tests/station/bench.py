@@ -218,5 +218,11 @@ class Bench:
             assert time.monotonic() < deadline, self.rows()
             time.sleep(0.02)
 
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 10
+        while not holds():
+            assert time.monotonic() < deadline, self.rows()
+            time.sleep(0.02)
+
     def rows(self) -> list[RecordingRow]:
         return sorted(find(self.settings.database_url, "", 100), key=lambda row: row.id)

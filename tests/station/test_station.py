@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from recorderd.engine.messages import (
 )
 from recorderd.station import clock
 from recorderd.station import station as station_module
+from recorderd.store.reader import find
 from tests.station.bench import Bench
 
 UNKNOWN = RecordingId("0190a000-0000-7000-8000-000000000000")
@@ -216,6 +218,57 @@ def test_rows_of_before_the_clock_was_set_are_corrected_at_the_next_start(
     (row,) = bench.rows()
     assert row.clock == "corrected"
     assert abs(row.started_at.timestamp() - time.time()) < 60
+
+
+def test_clock_that_comes_right_while_an_order_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two orders in 1970, then the network answers during the second: all is dated anew."""
+    true_offset_ns = time.time_ns() - time.monotonic_ns()
+    set_by = [clock.UNSYNCHRONISED]
+    monkeypatch.setattr(station_module, "STATUS_SECONDS", 0)
+    monkeypatch.setattr(clock, "synchronisation", lambda: set_by[0])
+    monkeypatch.setattr(
+        time,
+        "time_ns",
+        lambda: time.monotonic_ns() + (true_offset_ns if set_by[0] == clock.SYNCHRONISED else 0),
+    )
+    began = datetime.now(UTC)
+    with Bench(tmp_path, monkeypatch) as bench:
+        bench.start_engine()
+        bench.panel.wait_for(Signal.READY)
+        first = _recorded(bench, "SO-1")
+        bench.captured(first)
+        bench.asked(Verify)
+        bench.link.report(Verified(first, None))
+        bench.panel.wait_for(Signal.SAVED)
+        bench.scan("SO-2")
+        start = bench.asked(Start)
+        assert start.wall_offset_ns < 10**9, "the file's clock text is that of its row"
+        bench.panel.wait_for(Signal.RECORDING)
+        assert {row.started_at.year for row in bench.rows()} == {1970}
+        set_by[0] = clock.SYNCHRONISED
+        bench.wait_until(lambda: {row.clock for row in bench.rows()} == {"corrected"})
+        bench.press()
+        bench.asked(Stop)
+        bench.captured(start.recording_id)
+        bench.asked(Verify)
+        bench.link.report(Verified(start.recording_id, None))
+        bench.wait_until(lambda: {row.state for row in bench.rows()} == {"saved"})
+    ended = datetime.now(UTC)
+    newest_first = find(bench.settings.database_url, "", 10)
+    assert [row.order_id for row in newest_first] == ["SO-2", "SO-1"]
+    pre_roll = timedelta(seconds=5)
+    for row in newest_first:
+        assert row.ended_at is not None
+        assert began - pre_roll < row.started_at < row.ended_at < ended
+        assert row.ended_at - row.started_at == timedelta(seconds=1)
+    with sqlite3.connect(bench.settings.state_folder / "catalogue.db") as database:
+        events = database.execute("SELECT at, clock FROM events ORDER BY id").fetchall()
+    assert {dated for _, dated in events} == {"corrected", "synchronised"}
+    moments = [at for at, _ in events]
+    assert moments == sorted(moments)
+    assert moments[0] > began.timestamp() * 1e6
 
 
 def test_what_it_refused_and_why_it_stopped_is_counted(

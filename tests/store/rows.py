@@ -58,4 +58,5 @@ def captured(
         height=2160,
         stop_reason=StopReason.LABEL,
         recovered=recovered,
+        first_ns=of.monotonic_ns - round(earlier * 1e9),
     )

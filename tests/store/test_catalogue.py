@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from recorderd.core.model import RecordingId, RecordingState
 from recorderd.errors import CatalogueError, InvariantViolationError
-from recorderd.store.catalogue import Catalogue
+from recorderd.store.catalogue import Catalogue, ClockReading, KnownTimes
 from recorderd.store.database import CatalogueUnavailableError
 from recorderd.store.reader import RecordingRow, find
+from recorderd.store.schema import microseconds
 
 from .rows import MONOTONIC_NS, START, captured, new
 
@@ -119,8 +120,8 @@ def test_the_life_of_a_recording(catalogue: Catalogue, url: str) -> None:
     catalogue.saved(entry.id)
     row = row_of(url, entry.id)
     assert row.state == RecordingState.SAVED
-    for field in dataclasses.fields(file):
-        assert getattr(row, field.name) == getattr(file, field.name)
+    for name in {field.name for field in dataclasses.fields(file)} - {"first_ns"}:
+        assert getattr(row, name) == getattr(file, name)
     assert (row.order_id, row.label_text, row.symbology) == ("SO-1", "order:SO-1", "qr")
     assert (row.take, row.part, row.station, row.clock) == (1, 1, "bench-1", "synchronised")
     assert {row.flagged, row.held, row.void, row.recovered} == {False}
@@ -257,7 +258,7 @@ def test_the_event_log_takes_anything(catalogue: Catalogue) -> None:
 
 
 def test_unfinished_lists_what_has_no_end(catalogue: Catalogue) -> None:
-    entries = [new(f"SO-{number}") for number in range(5)]
+    entries = [new(f"SO-{number}", after=10 * number) for number in range(5)]
     for entry in entries:
         catalogue.register(entry)
     for entry in entries[1:4]:
@@ -333,18 +334,89 @@ def test_rows_from_before_the_clock_was_set_are_corrected_and_say_so(
     assert [row_of(url, sure.id), row_of(url, other_boot.id)] == untouched
 
 
-def test_a_recording_whose_start_was_corrected_ends_by_its_length(
+def test_a_recording_that_was_dated_anew_while_it_ran_begins_with_its_first_picture(
     catalogue: Catalogue, url: str
 ) -> None:
+    """The player adds a picture's place in the video to the row's start."""
     entry = new(clock="unsynchronised")
     catalogue.register(entry)
     catalogue.correct_clock("boot-1", TRUE_OFFSET_NS)
-    catalogue.captured(entry.id, captured(entry, seconds=60))
-    catalogue.captured(entry.id, captured(entry, seconds=60))
+    catalogue.captured(entry.id, captured(entry, earlier=3, seconds=60))
+    catalogue.captured(entry.id, captured(entry, earlier=3, seconds=60))
     row = row_of(url, entry.id)
-    assert row.started_at == entry.started_at + SHIFT
+    assert row.started_at == entry.started_at + SHIFT - timedelta(seconds=3)
     assert row.ended_at == row.started_at + timedelta(seconds=60)
     assert row.clock == "corrected"
+
+
+def test_events_are_corrected_with_the_recordings(catalogue: Catalogue) -> None:
+    def reading(after: float, clock: str = "unsynchronised", boot: str = "boot-1") -> ClockReading:
+        return ClockReading(boot, MONOTONIC_NS + round(after * 1e9), clock)
+
+    in_1970 = datetime(1970, 1, 1, tzinfo=UTC)
+    catalogue.note("ready", "", None, in_1970, reading(1))
+    catalogue.note("pedal", "down", None, in_1970, reading(0.5))
+    catalogue.note("sure", "", None, START, reading(2, "synchronised"))
+    catalogue.note("before", "", None, in_1970, reading(3, boot="boot-0"))
+    catalogue.note("of another program", "", None, in_1970)
+    for _ in range(2):
+        catalogue.correct_clock("boot-1", TRUE_OFFSET_NS)
+    with catalogue.reading() as tables:
+        found = {row.event: (row.at, row.clock) for row in tables.events.select()}
+    assert found == {
+        "ready": (START + SHIFT + timedelta(seconds=1), "corrected"),
+        "pedal": (START + SHIFT + timedelta(seconds=0.5), "corrected"),
+        "sure": (START, "synchronised"),
+        "before": (in_1970, "unsynchronised"),
+        "of another program": (in_1970, None),
+    }
+
+
+def test_a_better_guess_moves_the_whole_boot_and_claims_nothing(
+    catalogue: Catalogue, url: str
+) -> None:
+    """Whoever sets the clock by hand knows better than 1970, but is no time server."""
+    first, running = new(clock="unsynchronised"), new(clock="unsynchronised", after=90)
+    for entry in (first, running):
+        catalogue.register(entry)
+    catalogue.captured(first.id, captured(first))
+    assert catalogue.correct_clock("boot-1", TRUE_OFFSET_NS, "unsynchronised") == 2
+    catalogue.captured(running.id, captured(running))
+    rows = [row_of(url, entry.id) for entry in (first, running)]
+    assert [row.clock for row in rows] == ["unsynchronised"] * 2
+    earlier = timedelta(seconds=3)
+    assert rows[0].started_at == first.started_at + SHIFT - earlier
+    assert rows[1].started_at == running.started_at + SHIFT - earlier
+    assert catalogue.correct_clock("boot-1", TRUE_OFFSET_NS) == 2
+
+
+def test_what_is_known_of_time(catalogue: Catalogue) -> None:
+    assert catalogue.known_times("boot-1") == KnownTimes()
+    right, guessed = new(boot_id="boot-0"), new(boot_id="boot-0", clock="unsynchronised", after=500)
+    for entry in (right, guessed):
+        catalogue.register(entry)
+    start_us = microseconds(START)
+    assert catalogue.known_times("boot-1") == KnownTimes(start_us, start_us + 500_000_000)
+    this = new(clock="unsynchronised", after=900)
+    catalogue.register(this)
+    known = catalogue.known_times("boot-1")
+    assert (known.trusted_us, known.newest_us) == (start_us, start_us + 500_000_000)
+    assert known.boot_offset_ns == start_us * 1000 - MONOTONIC_NS
+    assert known.boot_moment_ns == MONOTONIC_NS + 900 * 10**9
+    assert not known.boot_is_trusted
+    catalogue.correct_clock("boot-1", TRUE_OFFSET_NS)
+    known = catalogue.known_times("boot-1")
+    assert known.boot_is_trusted
+    assert known.boot_offset_ns == TRUE_OFFSET_NS
+
+
+def test_what_was_begun_first_is_salvaged_first_whatever_its_id(catalogue: Catalogue) -> None:
+    """An id that was made before the clock was set says 1970, and sorts first."""
+    first = new("SO-1")
+    second = new("SO-2", after=5, recording_id=RecordingId("00000000-0000-7000-8000-000000000001"))
+    for entry in (first, second):
+        catalogue.register(entry)
+    assert [row.order.order_id for row in catalogue.unfinished()] == ["SO-1", "SO-2"]
 
 
 # --- files and errors ----------------------------------------------------------------------

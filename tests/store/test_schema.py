@@ -58,7 +58,7 @@ def test_search_ignores_case_and_width() -> None:
 def test_the_tables_are_what_the_models_say(database: SqliteDatabase) -> None:
     migrate(database)
     tables = tables_of(database)
-    for model in (tables.recordings, tables.events, tables.meta):
+    for model in (tables.recordings, tables.events, tables.failures, tables.meta):
         in_database = {
             column.name: column.null for column in database.get_columns(model._meta.table_name)
         }

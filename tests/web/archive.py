@@ -140,6 +140,7 @@ class Archive:
         stop_reason: StopReason = StopReason.PEDAL,
         seconds: int = 4,
         dropped: int = 0,
+        first_ns: int | None = None,
     ) -> None:
         """Bring a recording that runs to its end, with its files."""
         path = self.path(new)
@@ -164,6 +165,7 @@ class Archive:
                 height=180,
                 stop_reason=stop_reason,
                 recovered=False,
+                first_ns=first_ns,
             ),
         )
         self.catalogue.saved(new.id)

@@ -16,6 +16,7 @@ from .archive import HOSTILE, Archive, video
 from .browsers import ENTER, RIGHT, TAB, Browser, Chromium, is_visible, text, until
 from .firefox import Firefox
 from .serving import Server
+from .test_encoding import doing, publish
 from .test_so_far import is_written
 
 pytestmark = pytest.mark.slow
@@ -269,4 +270,22 @@ def test_a_recording_that_runs_is_watched_to_its_end(
     until(lambda: "?t=" in browser.url)
     ready(browser)
     assert in_video(browser, "duration") == pytest.approx(8, abs=0.1)
+    assert browser.complaints() == []
+
+
+@in_both
+def test_a_video_is_watched_being_encoded_until_it_plays(
+    archive: Archive, server: Server, browser: Browser
+) -> None:
+    new = archive.save("SO-1", content=video(codec="mjpeg"), codec="mjpeg")
+    publish(archive, doing=doing(new, 45))
+    browser.open(f"{server.url}/recordings/{new.id}")
+    assert "45 %" in text(browser, "#encoding-text")
+    publish(archive, doing=doing(new, 80))
+    until(lambda: "80 %" in text(browser, "#encoding-text"))
+    assert browser.run("document.getElementById('encoding-bar').value") == 80
+    archive.path(new).write_bytes(video())
+    archive.catalogue.amend(new.id, {"codec": "h264", "transcoded_from": "0" * 64})
+    until(lambda: browser.run("document.getElementById('video') !== null"))
+    ready(browser)
     assert browser.complaints() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -107,6 +108,21 @@ def test_the_player_says_what_a_crash_has_cost(archive: Archive, server: Server)
         archive.catalogue.amend(first.id, {"recovered": True, "missing_ms": missing_ms})
         page = server.get(f"/recordings/{first.id}").text
         assert f"<dt>Missing at the end</dt><dd>{words}</dd>" in page
+
+
+def test_times_of_day_are_right_after_the_clock_was_set(archive: Archive, server: Server) -> None:
+    """Also if that was while the order was packed: the video begins before its label was read."""
+    new = archive.begin("SO-1", clock="unsynchronised")
+    lists = server.get("/").text
+    assert "clock not set" in lists
+    right_ns = 1_783_170_000_000_000_000
+    archive.catalogue.correct_clock("boot-1", right_ns)
+    archive.finish(new, video(), first_ns=new.monotonic_ns - 3_000_000_000)
+    page = server.get(f"/recordings/{new.id}").text
+    first = datetime.fromtimestamp((right_ns + new.monotonic_ns) / 1e9 - 3, UTC)
+    assert f'data-started="{first:%Y-%m-%dT%H:%M:%S}.000Z"' in page
+    assert "set later, and the times were corrected" in page
+    assert "clock not set" not in server.get("/").text
 
 
 def test_the_parts_of_a_take_follow_each_other(archive: Archive, server: Server) -> None:

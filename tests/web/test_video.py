@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorderd.core.model import RecordingId
+from recorderd.store.identity import boot_id
 from recorderd.store.visits import take_in
 from recorderd.web import sending
 from recorderd.web.ranges import Part, parts
@@ -269,6 +270,8 @@ def test_views_and_downloads_reach_the_event_log(archive: Archive, server: Serve
     assert take_in(archive.settings.visits_file, archive.catalogue) == 0
     with archive.catalogue.transaction() as tables:
         events = [(e.event, e.detail, e.recording_id) for e in tables.events.select()]
+        assert {e.boot_id for e in tables.events.select()} == {boot_id()}
+        assert {e.clock for e in tables.events.select()} <= {"synchronised", "unsynchronised"}
     assert events == [("view", "127.0.0.1", new.id), ("download", "127.0.0.1", new.id)]
     assert os.listdir(archive.settings.state_folder).count("visits.taken") == 0  # noqa: PTH208
 

@@ -1,0 +1,28 @@
+"use strict";
+// A video that waits to be encoded: says how far it is, and plays it when that is done.
+{
+  const box = document.getElementById("encoding");
+  const text = document.getElementById("encoding-text");
+  const bar = document.getElementById("encoding-bar");
+
+  const refresh = async () => {
+    if (document.hidden) return;
+    let recording;
+    try {
+      const response = await fetch(box.dataset.url);
+      if (!response.ok) return;
+      recording = await response.json();
+    } catch {
+      text.textContent = "No connection to the station.";
+      return;
+    }
+    if (recording.encoding === null) {
+      location.reload();
+      return;
+    }
+    text.textContent = recording.encoding.text;
+    bar.hidden = recording.encoding.percent === null;
+    bar.value = recording.encoding.percent ?? 0;
+  };
+  setInterval(refresh, 3000);
+}
