@@ -35,7 +35,16 @@ our group must be able to write those: with less it can stop the writer (measure
 _STEPS_BETWEEN_LOOKS: Final = 20_000
 """Steps of SQLite's virtual machine between two looks at the deadline: under a millisecond."""
 _POSTGRESQL_CONNECT_SECONDS: Final = 3
+_POSTGRESQL_READING: Final = {
+    "default_transaction_read_only": "on",
+    # Else each statement of one look would see another state.
+    "default_transaction_isolation": r"repeatable\ read",
+    # Compiling a search takes longer than most searches, and one plan does not fit all texts.
+    "jit": "off",
+    "plan_cache_mode": "force_custom_plan",
+}
 _POSTGRESQL_DISK_FULL: Final = "53100"
+_POSTGRESQL_QUERY_CANCELED: Final = "57014"
 
 
 class CatalogueUnavailableError(CatalogueError):
@@ -82,18 +91,14 @@ def for_reading(
 ) -> Database:
     """Name an existing database that cannot be changed through what is returned.
 
-    It is opened with `connect_for_reading`, as often as need be. Raises CatalogueError.
+    It is opened with `open_for_reading`, as often as need be. Raises CatalogueError.
     """
     path = sqlite_path(url)
     if path is None:
-        options = (
-            "-c default_transaction_read_only=on"
-            # Else each statement of one look would see another state.
-            r" -c default_transaction_isolation=repeatable\ read"
-        )
+        options = dict(_POSTGRESQL_READING)
         if longest_seconds is not None:
-            options += f" -c statement_timeout={round(longest_seconds * 1000)}"
-        return _postgresql(url, options=options)
+            options["statement_timeout"] = str(round(longest_seconds * 1000))
+        return _postgresql(url, options=" ".join(f"-c {key}={options[key]}" for key in options))
     return SqliteDatabase(
         f"file:{quote(str(path))}?mode=ro",
         uri=True,
@@ -102,25 +107,36 @@ def for_reading(
     )
 
 
-def connect_for_reading(database: Database, url: str, longest_seconds: float | None = None) -> None:
-    """Open a database that `for_reading` has named. Raises CatalogueError.
+def open_for_reading(database: Database, url: str, longest_seconds: float | None = None) -> None:
+    """Open, for this thread, a database that `for_reading` has named. Raises CatalogueError.
 
     Never makes a database. For SQLite the folder must be writable, for a reader shares
     memory with the writer through files there. After `longest_seconds` queries end with
-    CatalogueUnavailableError.
+    CatalogueUnavailableError. A connection to a server that was left open is used again.
     """
     path = sqlite_path(url)
-    if path is not None and not path.exists():
+    if path is None:
+        with translated(url):
+            if not _answers(database):
+                database.connect()
+        return
+    if not path.exists():
         raise CatalogueError(
             f"There is no catalogue at {path} yet",
             "Start the station once, or check station.state_folder and storage.database_url",
         )
     with translated(url):
         database.connect()
-    if path is not None and longest_seconds is not None:
+    if longest_seconds is not None:
         deadline = time.monotonic() + longest_seconds
         connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
+
+
+def leave(database: Database) -> None:
+    """End a look: a file is closed, a connection to a server kept, for it is made slowly."""
+    if isinstance(database, SqliteDatabase):
+        database.close()
 
 
 @contextmanager
@@ -210,6 +226,19 @@ def _postgresql(url: str, **options: str) -> Database:
     return database
 
 
+def _answers(database: Database) -> bool:
+    """Whether an open connection still serves; if not, it is closed."""
+    if database.is_closed():
+        return False
+    try:
+        database.execute_sql("SELECT 1")  # type: ignore[no-untyped-call]
+    except PeeweeException:
+        with suppress(PeeweeException):
+            database.close()
+        return False
+    return True
+
+
 def _sqlite_error(error: sqlite3.Error, url: str) -> Exception:
     place = sqlite_path(url)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -220,10 +249,7 @@ def _sqlite_error(error: sqlite3.Error, url: str) -> Exception:
                 "Close any program that has it open, such as a database browser or a backup",
             )
         case sqlite3.SQLITE_INTERRUPT:
-            return CatalogueUnavailableError(
-                "The search took too long and was given up",
-                "Give more of the order id, or a shorter range of dates",
-            )
+            return _too_long()
         case sqlite3.SQLITE_FULL:
             return CatalogueUnavailableError(
                 f"The disk with the catalogue {place} is full", "Delete what is not needed from it"
@@ -244,7 +270,7 @@ def _sqlite_error(error: sqlite3.Error, url: str) -> Exception:
                 f"The disk with the catalogue {place} fails ({error})",
                 "Check the disk and its cable; the journal of the kernel says more (journalctl -k)",
             )
-        case sqlite3.SQLITE_PROTOCOL | sqlite3.SQLITE_NOMEM | sqlite3.SQLITE_INTERRUPT:
+        case sqlite3.SQLITE_PROTOCOL | sqlite3.SQLITE_NOMEM:
             return CatalogueUnavailableError(
                 f"The catalogue {place} cannot be used just now ({error})",
                 "Nothing need be done if this passes; otherwise check the computer's free memory",
@@ -268,6 +294,8 @@ def _server_error(error: PeeweeException, url: str) -> Exception:
     if isinstance(error, ProgrammingError | DataError | IntegrityError | NotSupportedError):
         return InvariantViolationError(f"The catalogue {shown} refused a statement: {text}")
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state == _POSTGRESQL_QUERY_CANCELED:
+        return _too_long()
     if state == _POSTGRESQL_DISK_FULL:
         return CatalogueUnavailableError(
             f"The disk of the database server {shown} is full",
@@ -276,4 +304,11 @@ def _server_error(error: PeeweeException, url: str) -> Exception:
     return CatalogueUnavailableError(
         f"The catalogue {shown} does not answer: {text}",
         "Check the network and that the database server runs",
+    )
+
+
+def _too_long() -> CatalogueError:
+    return CatalogueUnavailableError(
+        "The search took too long and was given up",
+        "Give more of the order id, or a shorter range of dates",
     )

@@ -13,7 +13,7 @@ from peewee import Database
 
 _TRIGRAM: Final = 3
 _WHOLE: Final = 10
-"""Fragments up to this long are looked for as they are. Of longer ones a rare piece is looked
+"""Fragments up to this long are looked for as they are. Of longer ones the rarest piece is looked
 for: each trigram of a common beginning would cost a walk through all rows that have it."""
 _PIECE: Final = 8
 _MOST_PIECES: Final = 12
@@ -40,7 +40,11 @@ _TRIGRAMS: Final = (
     f" SELECT ({_NEXT.format('known.term || char(1)')}) FROM known WHERE term IS NOT NULL)"
     " SELECT term FROM known WHERE term IS NOT NULL LIMIT ?"
 )
-_COUNTED: Final = "SELECT id FROM recording_fragments WHERE recording_fragments MATCH ? LIMIT ?"
+_IDS: Final = "SELECT id FROM recording_fragments WHERE recording_fragments MATCH ? LIMIT ?"
+_NTH_NEWEST: Final = (
+    "SELECT rowid FROM recording_fragments WHERE recording_fragments MATCH ?"
+    " ORDER BY rowid DESC LIMIT 1 OFFSET ?"
+)
 
 
 def is_indexed(fragment: str) -> bool:
@@ -54,7 +58,7 @@ def expression(database: Database, fragment: str) -> str | None:
     None if the fragment is too short and too common.
     """
     if is_indexed(fragment):
-        return _rare_piece(database, fragment)
+        return _rarest_piece(database, fragment)
     end = fragment + _LAST
     found = _rows(database, _TRIGRAMS, (fragment, end, end, _MOST_TRIGRAMS + 1))
     if len(found) > _MOST_TRIGRAMS:
@@ -76,20 +80,26 @@ def few_with_line(database: Database, text: str) -> list[str] | None:
 
     None if there are more than a thousand.
     """
-    line = _rare_piece(database, f"\n{text}\n")
-    found = _rows(database, _COUNTED, (line, _FEW + 1))
+    line = _rarest_piece(database, f"\n{text}\n")
+    found = _rows(database, _IDS, (line, _FEW + 1))
     return None if len(found) > _FEW else [recording_id for (recording_id,) in found]
 
 
-def _rare_piece(database: Database, text: str) -> str:
-    """A phrase that few rows have, of those the text consists of; the end varies most."""
-    if len(text) > _WHOLE:
-        step = max(_PIECE - _TRIGRAM + 1, len(text) // _MOST_PIECES)
-        for end in range(len(text), _TRIGRAM - 1, -step):
-            piece = _phrase(text[max(0, end - _PIECE) : end])
-            if len(_rows(database, _COUNTED, (piece, _RARE + 1))) <= _RARE:
-                return piece
-    return _phrase(text)
+def _rarest_piece(database: Database, text: str) -> str:
+    """The phrase that fewest rows have, as far as the newest ones show."""
+    if len(text) <= _WHOLE:
+        return _phrase(text)
+    # The end of a text varies most.
+    step = max(_PIECE - _TRIGRAM + 1, len(text) // _MOST_PIECES)
+    ends = range(len(text), _TRIGRAM - 1, -step)
+    rarest, reach = "", None
+    for piece in (_phrase(text[max(0, end - _PIECE) : end]) for end in ends):
+        found = _rows(database, _NTH_NEWEST, (piece, _RARE))
+        if not found:
+            return piece
+        if reach is None or found[0] < reach:
+            rarest, reach = piece, found[0]
+    return rarest
 
 
 def _phrase(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Ways to come upon recordings in SQLite, newest first, without reading many others."""
+"""Ways to come upon recordings, newest first, without reading many others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-from peewee import Database
+from peewee import Database, SqliteDatabase
 
 from recorderd.store.fragments import MATCHING, SPAN_BEGIN, SPAN_US, matching
 
@@ -20,11 +20,16 @@ _BY_FACT: Final = (
     f"SELECT started_at, id FROM recordings WHERE {{fact}} AND {_IN_SPAN} AND {{checks}}"
     " ORDER BY started_at DESC, id DESC LIMIT ?"
 )
+_BY_PLAN: Final = (
+    "WITH meeting AS MATERIALIZED ("
+    f"SELECT started_at, id FROM recordings WHERE {_IN_SPAN} AND {{checks}})"
+    " SELECT started_at, id FROM meeting ORDER BY started_at DESC, id DESC LIMIT ?"
+)
 _SPANS: Final = (
     f"SELECT {SPAN_BEGIN} AS moment FROM recording_fragments WHERE {MATCHING}"
     " ORDER BY rowid DESC LIMIT ?"
 )
-# SQLite keeps the order of a cross join, and uses no index for what has a plus before it.
+# SQLite keeps the order of a cross join. What has a plus before it is checked without an index.
 _BY_FRAGMENT: Final = (
     "SELECT started_at, recordings.id FROM recording_fragments"
     " CROSS JOIN recordings ON recordings.id = recording_fragments.id"
@@ -84,14 +89,15 @@ class ByFact:
     def find(
         self, low: int, below: int, conditions: Sequence[Condition], limit: int
     ) -> list[Place]:
-        sql = _BY_FACT.format(fact=self.fact.sql, checks=_checks(conditions))
+        checks = _checks(self.database, conditions)
+        sql = _BY_FACT.format(fact=self.fact.sql, checks=checks)
         values = (*self.fact.values, low, below, *values_of(conditions), limit)
         return [Place(*found) for found in execute(self.database, sql, values)]
 
 
 @dataclass(frozen=True, slots=True)
 class ByFragment:
-    """Through the index of fragments; `expression` is what it is asked.
+    """Through SQLite's index of fragments; `expression` is what it is asked.
 
     Rows near which no recording has all the `facts` are passed over: that is seen in an index
     of facts, while each row has to be read from a place of its own.
@@ -110,8 +116,8 @@ class ByFragment:
         self, low: int, below: int, conditions: Sequence[Condition], limit: int
     ) -> list[Place]:
         facts = " AND ".join(fact.sql for fact in self.facts)
-        near = _NEAR.format(facts=facts) if facts else "1"
-        sql = _BY_FRAGMENT.format(near=near, checks=_checks(conditions))
+        near = _NEAR.format(facts=facts) if facts else "TRUE"
+        sql = _BY_FRAGMENT.format(near=near, checks=_checks(self.database, conditions))
         matched = matching(self.expression, low, below)
         rows = execute(
             self.database,
@@ -129,9 +135,32 @@ class ByFragment:
         return sorted(found, reverse=True)[:limit]
 
 
+@dataclass(frozen=True, slots=True)
+class ByPlan:
+    """Through whatever indexes a server thinks best for all rows that meet a condition.
+
+    Asked for the newest ones it might walk back through all others until it has met them, which
+    takes long if they are old.
+    """
+
+    database: Database
+    condition: Condition
+
+    def reach(self, low: int, below: int, count: int) -> tuple[int, int]:  # noqa: ARG002
+        return low, 0
+
+    def find(
+        self, low: int, below: int, conditions: Sequence[Condition], limit: int
+    ) -> list[Place]:
+        met = [self.condition, *conditions]
+        sql = _BY_PLAN.format(checks=_checks(self.database, met))
+        found = execute(self.database, sql, (low, below, *values_of(met), limit))
+        return [Place(*each) for each in found]
+
+
 def _reach(database: Database, moments: str, values: Sequence[Any], low: int) -> tuple[int, int]:
     """The last of the moments, or `low` if they are not as many as the last value asks for."""
-    sql = f"SELECT min(moment), count(*) FROM ({moments})"
+    sql = f"SELECT min(moment), count(*) FROM ({moments}) AS moments"
     moment, count = execute(database, sql, values).fetchone()
     return (max(low, moment) if count == values[-1] else low), count
 
@@ -140,8 +169,14 @@ def _span(place: Place) -> int:
     return place.started_at_us // SPAN_US
 
 
-def _checks(conditions: Sequence[Condition]) -> str:
-    return " AND ".join(f"+({condition.sql})" for condition in conditions) or "1"
+def _checks(database: Database, conditions: Sequence[Condition]) -> str:
+    no_index = "+" if is_sqlite(database) else ""
+    return " AND ".join(f"{no_index}({each.sql})" for each in conditions) or "TRUE"
+
+
+def is_sqlite(database: Database) -> bool:
+    """Whether it is a file, not a server."""
+    return isinstance(database, SqliteDatabase)
 
 
 def values_of(conditions: Sequence[Condition]) -> list[Any]:

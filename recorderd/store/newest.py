@@ -1,30 +1,35 @@
 """The newest recordings that meet conditions.
 
-A PostgreSQL server plans itself how to find them. SQLite is led, in rounds: of the fragment and
-the facts that are asked for, what is rarest in the time just before leads, and its rows are
-looked at. Each round looks further back than the one before it, until enough is found. However
-a row is come upon, it is given only if it meets all conditions.
+They are looked for in rounds, each of which looks further back than the one before it, until
+enough are found. In each round what is rarest leads, of the fragment and the facts that are
+asked for, and its rows are looked at. However a row is come upon, it is given only if it meets
+all conditions.
+
+Where the index of fragments does not say which of them are the newest (a short fragment in
+SQLite, any in PostgreSQL), the first rounds show whether the fragment is rare, and only then
+the index is asked.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Final
 
-from peewee import Database, SqliteDatabase
+from peewee import Database
 
 from recorderd.store import fragments
 from recorderd.store.leads import (
     ByFact,
     ByFragment,
+    ByPlan,
     Condition,
     Lead,
     Place,
-    execute,
-    values_of,
+    is_sqlite,
 )
 from recorderd.store.schema import Recording, Tables, microseconds, stored_text
 
@@ -33,7 +38,9 @@ _LATEST: Final = microseconds(datetime.max.replace(tzinfo=UTC)) + 1
 _FIRST_ROUND: Final = 16
 """For each row that is wanted so many are looked at in the first round."""
 _GROWTH: Final = 8
-_ALL: Final = Condition("1")
+_RARE: Final = 400
+"""What not even one of so many rows holds is quicker found by an index of fragments."""
+_ALL: Final = Condition("TRUE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +68,13 @@ def newest(tables: Tables, wanted: Wanted, limit: int) -> list[Recording]:
     database = row._meta.database
     if wanted.after is not None:
         wanted = replace(wanted, below=min(wanted.below, wanted.after.started_at_us + 1))
-    find = _lead_to if _is_sqlite(database) else _ask_for
-    ids = [place.id for place in find(database, wanted, limit)] if limit > 0 else []
+    ids = [place.id for place in _places(database, wanted, limit)] if limit > 0 else []
     return list(row.select().where(row.id.in_(ids)).order_by(row.started_at.desc(), row.id.desc()))
 
 
 def escaped_for_like(text: str) -> str:
     """A text as a pattern of LIKE on PostgreSQL, in which all characters mean themselves."""
     return re.sub(r"([\\%_])", r"\\\1", text)
-
-
-def _is_sqlite(database: Database) -> bool:
-    return isinstance(database, SqliteDatabase)
 
 
 def _facts(wanted: Wanted) -> list[Condition]:
@@ -92,9 +94,8 @@ def _facts(wanted: Wanted) -> list[Condition]:
 
 
 def _holds(database: Database, fragment: str) -> Condition:
-    if _is_sqlite(database):
-        return Condition("instr(recordings.search_text, ?) > 0", (fragment,))
-    return Condition("search_text LIKE ?", (f"%{escaped_for_like(fragment)}%",))
+    find = "instr" if is_sqlite(database) else "strpos"
+    return Condition(f"{find}(recordings.search_text, ?) > 0", (fragment,))
 
 
 def _order(order: str) -> Condition:
@@ -120,37 +121,47 @@ def _others(database: Database, wanted: Wanted) -> list[Condition]:
     return others
 
 
-def _ask_for(database: Database, wanted: Wanted, limit: int) -> list[Place]:
-    span = Condition("started_at >= ? AND started_at < ?", (wanted.low, wanted.below))
-    conditions = [*_facts(wanted), *_others(database, wanted), span]
-    where, values = " AND ".join(condition.sql for condition in conditions), values_of(conditions)
-    sql = (
-        f"SELECT started_at, id FROM recordings WHERE {where}"  # noqa: S608 - values are bound
-        " ORDER BY started_at DESC, id DESC LIMIT ?"
-    )
-    return [Place(*found) for found in execute(database, sql, (*values, limit))]
-
-
-def _lead_to(database: Database, wanted: Wanted, limit: int) -> list[Place]:
+def _places(database: Database, wanted: Wanted, limit: int) -> list[Place]:
     facts = _facts(wanted)
     conditions = [*facts, *_others(database, wanted)]
     leads: list[Lead] = [ByFact(database, fact) for fact in facts if len(fact.values) < 2]
     untried = wanted.fragment
     if wanted.order is not None:
         leads, untried = [ByFact(database, _order(wanted.order))], ""
+    is_rare = is_sqlite(database) and fragments.is_indexed(untried)
     found: list[Place] = []
     below, count = wanted.below, limit * _FIRST_ROUND
     while len(found) < limit and wanted.low < below:
-        if untried and (fragments.is_indexed(untried) or below < wanted.below):
-            expression = fragments.expression(database, untried)
-            if expression is not None:
-                leads.append(ByFragment(database, expression, facts))
+        if untried and is_rare:
+            leads = _with_fragment(database, untried, facts, leads)
             untried = ""
         low, in_round = wanted.low, leads or [ByFact(database, _ALL)]
         lead = in_round[0]
         if untried or len(in_round) > 1:
             reaches = [(each.reach(low, below, count), each) for each in in_round]
             (low, _), lead = min(reaches, key=itemgetter(0))
-        found += lead.find(low, below, conditions, limit - len(found))
+        found_now = lead.find(low, below, conditions, limit - len(found))
+        is_rare = len(found_now) * _RARE < count
+        found += found_now
         below, count = low, count * _GROWTH
     return found
+
+
+def _with_fragment(
+    database: Database, fragment: str, facts: Sequence[Condition], leads: list[Lead]
+) -> list[Lead]:
+    if not is_sqlite(database):
+        return [ByPlan(database, _like(fragment))]
+    expression = fragments.expression(database, fragment)
+    return leads if expression is None else [*leads, ByFragment(database, expression, facts)]
+
+
+def _like(fragment: str) -> Condition:
+    """The condition for which PostgreSQL may ask its index of trigrams.
+
+    Asked for what has none it would read all of it. pg_trgm takes trigrams of words, with the
+    blanks around them (https://www.postgresql.org/docs/current/pgtrgm.html).
+    """
+    if re.search(r"[a-z0-9]{3}|[a-z0-9]{2}[ -/:]|[ -/:][a-z0-9]{2}", fragment) is None:
+        return _ALL
+    return Condition("search_text LIKE ?", (f"%{escaped_for_like(fragment)}%",))

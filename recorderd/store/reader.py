@@ -14,16 +14,17 @@ from peewee import Database
 from recorderd.core.model import RecordingId
 from recorderd.errors import CatalogueError
 from recorderd.store.database import (
-    connect_for_reading,
     for_reading,
+    leave,
+    open_for_reading,
     sqlite_path,
     transaction,
     translated,
 )
+from recorderd.store.migrations import MIGRATIONS
 from recorderd.store.newest import Wanted, newest
 from recorderd.store.records import Failure
 from recorderd.store.schema import (
-    MIGRATIONS,
     JobFailure,
     Recording,
     Tables,
@@ -93,22 +94,25 @@ def find(url: str, text: str, limit: int = DEFAULT_LIMIT) -> list[RecordingRow]:
         return [row_of(found) for found in (*exact, *others)]
 
 
-class _Opened(threading.local):
-    """What a thread has looked at last: binding the models takes longer than most searches."""
+class _Known(threading.local):
+    """The catalogue a thread looked at last: binding the models takes longer than a search."""
 
-    url: str = ""
-    longest_seconds: float | None = None
-    database: Database
-    tables: Tables
+    def __init__(self) -> None:
+        self._url = ""
+        self._known: dict[float | None, tuple[Database, Tables]] = {}
 
-    def name(self, url: str, longest_seconds: float | None) -> None:
-        if (url, longest_seconds) != (self.url, self.longest_seconds):
-            self.database = for_reading(url, longest_seconds=longest_seconds)
-            self.tables = tables_of(self.database)
-            self.url, self.longest_seconds = url, longest_seconds
+    def named(self, url: str, longest_seconds: float | None) -> tuple[Database, Tables]:
+        if url != self._url:
+            for database, _ in self._known.values():
+                database.close()
+            self._url, self._known = url, {}
+        if longest_seconds not in self._known:
+            database = for_reading(url, longest_seconds=longest_seconds)
+            self._known[longest_seconds] = database, tables_of(database)
+        return self._known[longest_seconds]
 
 
-_opened: Final = _Opened()
+_known: Final = _Known()
 
 
 @contextmanager
@@ -117,9 +121,8 @@ def reading(url: str, longest_seconds: float | None = None) -> Iterator[Tables]:
 
     A thread looks at one catalogue at a time.
     """
-    _opened.name(url, longest_seconds)
-    database, tables = _opened.database, _opened.tables
-    connect_for_reading(database, url, longest_seconds)
+    database, tables = _known.named(url, longest_seconds)
+    open_for_reading(database, url, longest_seconds)
     try:
         with translated(url), transaction(database):
             found = schema_version(database)
@@ -131,7 +134,7 @@ def reading(url: str, longest_seconds: float | None = None) -> Iterator[Tables]:
                 )
             yield tables
     finally:
-        database.close()
+        leave(database)
 
 
 def row_of(found: Recording) -> RecordingRow:

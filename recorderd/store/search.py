@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from peewee import SQL, SqliteDatabase, fn
+from peewee import SQL, fn
 
 from recorderd.core.model import RecordingId, RecordingState
 from recorderd.store.fragments import few_with_line
-from recorderd.store.leads import Place
+from recorderd.store.leads import Place, is_sqlite
+from recorderd.store.migrations import FIRST_LINE, LAST_LINE
 from recorderd.store.newest import Wanted, escaped_for_like, newest
 from recorderd.store.reader import RecordingRow, failure_of, reading, row_of
 from recorderd.store.records import Failure
@@ -170,20 +171,16 @@ def _with_line(tables: Tables, folded: str) -> list[Recording]:
     """Rows of which a text may be the order id or the label's text; none if too many may be."""
     row = tables.recordings
     database = row._meta.database
-    if isinstance(database, SqliteDatabase):
+    if is_sqlite(database):
         ids = few_with_line(database, folded)
         if ids is None:
             return []
         line = SQL("instr(char(10) || search_text || char(10), ?) > 0", (f"\n{folded}\n",))
         conditions = [row.id.in_(ids), line]
+    elif "\n" in folded:
+        conditions = [SQL("search_text LIKE %s", (f"%{escaped_for_like(folded)}%",))]
     else:
-        text = escaped_for_like(folded)
-        conditions = [
-            SQL(
-                "(search_text LIKE %s OR search_text LIKE %s OR search_text LIKE %s)",
-                (text, f"{text}\n%", f"%\n{text}"),
-            )
-        ]
+        conditions = [SQL(f"({FIRST_LINE} = %s OR {LAST_LINE} = %s)", (folded, folded))]
     found = row.select().where(*conditions).order_by(row.started_at.desc(), row.id.desc())
     rows = list(found.limit(_FEW + 1))
     return rows if len(rows) <= _FEW else []

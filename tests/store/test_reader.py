@@ -12,9 +12,10 @@ from peewee import PeeweeException, SqliteDatabase
 
 from recorderd.errors import CatalogueError
 from recorderd.store.catalogue import Catalogue
-from recorderd.store.database import connect_for_reading, for_reading
+from recorderd.store.database import for_reading, open_for_reading
+from recorderd.store.migrations import MIGRATIONS
 from recorderd.store.reader import find
-from recorderd.store.schema import MIGRATIONS, migrate
+from recorderd.store.schema import migrate
 
 from .rows import captured, new
 
@@ -99,7 +100,7 @@ def test_a_catalogue_of_another_version_is_said_so(sqlite_url: str, tmp_path: Pa
 
 def test_a_reader_cannot_write(filled: str) -> None:
     database = for_reading(filled)
-    connect_for_reading(database, filled)
+    open_for_reading(database, filled)
     with pytest.raises(PeeweeException, match=r"read-?only"):
         database.execute_sql("DELETE FROM recordings")  # type: ignore[no-untyped-call]
     database.close()
@@ -144,7 +145,7 @@ def test_readers_work_before_while_and_after_the_writer_is_open(url: str) -> Non
 
 def test_a_writer_works_while_a_reader_looks_and_the_reader_keeps_its_view(filled: str) -> None:
     reader = for_reading(filled)
-    connect_for_reading(reader, filled)
+    open_for_reading(reader, filled)
     reader.begin()
     count = "SELECT count(*) FROM recordings"
     assert reader.execute_sql(count).fetchone() == (8,)  # type: ignore[no-untyped-call]

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from peewee import OperationalError, SqliteDatabase
 
 from recorderd.errors import CatalogueError
+from recorderd.store.catalogue import Catalogue
+from recorderd.store.migrations import MIGRATIONS
 from recorderd.store.schema import (
-    MIGRATIONS,
     exact_text,
+    microseconds,
     migrate,
     schema_version,
     search_text,
     stored_text,
     tables_of,
 )
+from recorderd.store.search import Search, search
+
+from . import postgresql
+from .rows import START, new
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 
@@ -110,3 +121,128 @@ def test_another_programs_database_is_refused(tmp_path: Path, database: SqliteDa
         other.execute("CREATE TABLE invoices (id)")
     with pytest.raises(CatalogueError, match="another program"):
         migrate(database)
+
+
+# --- the index of fragments ----------------------------------------------------------------
+
+
+def numbered(database: SqliteDatabase) -> dict[str, tuple[int, str]]:
+    """Each row of the index: the span of time it stands in, and its text."""
+    rows = database.execute_sql(  # type: ignore[no-untyped-call]
+        "SELECT id, rowid >> 15, search_text FROM recording_fragments"
+    )
+    return {recording_id: (span, text) for recording_id, span, text in rows}
+
+
+def expected(database: SqliteDatabase) -> dict[str, tuple[int, str]]:
+    return {
+        row.id: (microseconds(row.started_at) >> 26, f"\n{row.search_text}\n\n")
+        for row in tables_of(database).recordings.select()
+    }
+
+
+def fill(database: SqliteDatabase) -> list[str]:
+    """Enter recordings, some at the very same moment and some before 1970."""
+    recordings = tables_of(database).recordings
+    starts = [START, START, START + timedelta(hours=1), START - timedelta(days=30_000)]
+    for number, started_at in enumerate(starts):
+        recordings.insert(
+            id=f"id-{number}",
+            order_id=f"SO-{number}",
+            label_text=f"SO-{number}",
+            search_text=f"so-{number}",
+            symbology="qr",
+            take=1,
+            part=1,
+            station="bench-1",
+            state="saved",
+            started_at=started_at,
+            boot_id="boot-1",
+            monotonic_ns=0,
+            clock="synchronised",
+            path="x.mp4",
+        ).execute()
+    return [f"id-{number}" for number in range(len(starts))]
+
+
+def test_fragments_of_an_older_schema_are_numbered_anew(database: SqliteDatabase) -> None:
+    migrate(database, MIGRATIONS[:2])
+    known = fill(database)
+    migrate(database)
+    assert set(numbered(database)) == set(known)
+    assert numbered(database) == expected(database)
+
+
+def test_fragments_follow_their_recordings(database: SqliteDatabase) -> None:
+    migrate(database)
+    first, second, third, fourth = fill(database)
+    assert numbered(database) == expected(database)
+    recordings = tables_of(database).recordings
+    for recording_id, columns in {
+        first: {"started_at": START + timedelta(days=400)},
+        second: {"started_at": START - timedelta(seconds=3), "flagged": True},
+        third: {"search_text": "so-3\nlabel"},
+    }.items():
+        recordings.update(columns).where(recordings.id == recording_id).execute()
+    recordings.delete().where(recordings.id == fourth).execute()
+    assert set(numbered(database)) == {first, second, third}
+    assert numbered(database) == expected(database)
+    database.execute_sql("VACUUM")  # type: ignore[no-untyped-call]
+    assert numbered(database) == expected(database)
+    database.execute_sql(  # type: ignore[no-untyped-call]
+        "INSERT INTO recording_fragments (recording_fragments) VALUES ('integrity-check')"
+    )
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owner(postgresql_server: Path, postgresql_url: str) -> Iterator[str]:
+    """The name of a user who is no administrator and owns the database of the same name."""
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE packer LOGIN")
+        connection.execute("CREATE DATABASE packer OWNER packer")
+        yield "packer"
+        connection.execute("DROP DATABASE packer WITH (FORCE)")
+        connection.execute("DROP ROLE packer")
+
+
+def indexes(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")
+        return {name for (name,) in found}
+
+
+def test_the_owner_of_a_server_database_gets_an_index_of_fragments(
+    postgresql_server: Path, owner: str
+) -> None:
+    url = postgresql.address(postgresql_server, user=owner, database=owner)
+    Catalogue.open(url, "bench-1").close()
+    assert "recordings_fragments" in indexes(url)
+
+
+def test_who_may_not_add_an_extension_searches_without(postgresql_server: Path, owner: str) -> None:
+    administrators = postgresql.address(postgresql_server, database=owner)
+    with psycopg.connect(administrators, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {owner} OWNER TO {postgresql.ADMINISTRATOR}")
+        connection.execute(f"GRANT ALL ON SCHEMA public TO {owner}")
+    url = postgresql.address(postgresql_server, user=owner, database=owner)
+    catalogue = Catalogue.open(url, "bench-1")
+    assert "recordings_fragments" not in indexes(url)
+    assert "recordings_state" in indexes(url)
+    entry = new("SO-4711")
+    catalogue.register(entry)
+    catalogue.close()
+    assert [row.id for row in search(url, Search(text="471"), None, 25).rows] == [entry.id]
+
+
+def test_stations_that_start_together_make_one_schema(postgresql_url: str) -> None:
+    together = threading.Barrier(4)
+
+    def start(number: int) -> None:
+        together.wait(60)
+        Catalogue.open(postgresql_url, f"bench-{number}").close()
+
+    with ThreadPoolExecutor(4) as stations:
+        assert list(stations.map(start, range(4))) == [None] * 4

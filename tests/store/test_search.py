@@ -7,23 +7,31 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recorderd.core.model import RecordingId
+from recorderd.core.model import RecordingId, RecordingState
 from recorderd.store import fragments, newest
 from recorderd.store.catalogue import Catalogue
+from recorderd.store.database import CatalogueUnavailableError
 from recorderd.store.identity import new_recording_id
 from recorderd.store.reader import RecordingRow, find
 from recorderd.store.schema import search_text
 from recorderd.store.search import (
+    Page,
     Search,
+    Totals,
     orders_exactly,
+    recording_and_siblings,
     search,
+    stations,
+    totals,
+    typical_bytes,
 )
 
-from .rows import START
+from .rows import START, captured, new
 
 
 @dataclass(frozen=True)
@@ -49,14 +57,15 @@ def catalogue(url: str) -> Iterator[Catalogue]:
 # --- against a look at every row -----------------------------------------------------------
 
 TEXTS = st.text('aAbB12-_%\\" ß\n\ufdd0', max_size=6)
-LABELS = TEXTS | TEXTS.map("https://parcels.example/{}?lang=de".format)
+ORDERS = st.sampled_from(["SO-1", "SO-12", "so-12", "SO-123", "SSO-12"]) | TEXTS
+LABELS = ORDERS | ORDERS.map("https://parcels.example/{}?lang=de".format)
 STARTS = st.one_of(
     st.integers(0, 3), st.integers(0, 2**28), st.integers(0, 2**40), st.integers(-(2**52), 0)
 ).map(lambda microseconds: START + timedelta(microseconds=microseconds))
 ROWS = st.builds(
     Row,
     id=st.builds(new_recording_id),
-    order_id=TEXTS,
+    order_id=ORDERS,
     label_text=LABELS,
     started_at=STARTS,
     station=st.sampled_from(["bench-1", "bench-2"]),
@@ -164,6 +173,7 @@ def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     if request.param == "hurried":
         monkeypatch.setattr(newest, "_FIRST_ROUND", 1)
         monkeypatch.setattr(newest, "_GROWTH", 2)
+        monkeypatch.setattr(newest, "_RARE", 1)
         monkeypatch.setattr(fragments, "_WHOLE", 4)
         monkeypatch.setattr(fragments, "_PIECE", 4)
         monkeypatch.setattr(fragments, "_RARE", 3)
@@ -194,3 +204,99 @@ def test_the_answer_is_that_of_a_look_at_every_row(
         ]
         one_order = text and len({row.order_id for row in named}) == 1
         assert ids(orders_exactly(url, text)) == (ids(named) if one_order else [])
+
+
+# --- what the pages ask beside ----------------------------------------------------------------
+
+
+def test_a_recording_is_given_with_all_takes_and_parts_of_its_order(
+    catalogue: Catalogue, url: str
+) -> None:
+    first = new("SO-1")
+    catalogue.register(first)
+    catalogue.register(new("SO-12"))
+    second = new("SO-1", part=2, continues=first.id)
+    again = new("SO-1", after=-60)
+    catalogue.register(again)
+    catalogue.register(second)
+    found = recording_and_siblings(url, again.id)
+    assert found is not None
+    row, siblings = found
+    assert (row.id, row.take) == (again.id, 2)
+    assert ids(siblings) == [first.id, second.id, again.id]
+    assert recording_and_siblings(url, "nobody") is None
+
+
+def test_recordings_are_counted_by_state_and_missing_pictures_added_up(
+    catalogue: Catalogue, url: str
+) -> None:
+    none = dict.fromkeys((state.value for state in RecordingState), 0)
+    assert totals(url) == Totals(none, 0)
+    for number in range(4):
+        entry = new(f"SO-{number}")
+        catalogue.register(entry)
+        if number:
+            catalogue.captured(entry.id, replace(captured(entry), dropped=number - 1))
+    assert totals(url) == Totals(none | {"recording": 1, "captured": 3}, 3)
+
+
+def test_the_newest_recordings_say_how_large_one_is(catalogue: Catalogue, url: str) -> None:
+    assert typical_bytes(url) is None
+    for number in range(102):
+        entry = new(f"SO-{number}", after=-60.0 * number)
+        catalogue.register(entry)
+        if number:
+            size = 1000 if number < 100 else 9000
+            catalogue.captured(entry.id, replace(captured(entry), bytes=size))
+    assert typical_bytes(url) == 1000
+
+
+def test_stations_that_keep_footage_are_named(catalogue: Catalogue, url: str) -> None:
+    assert stations(url) == []
+    catalogue.set_footage_id("disk-1")
+    other = Catalogue.open(url, "bäck bench")
+    other.set_footage_id("disk-2")
+    other.close()
+    assert stations(url) == ["bench-1", "bäck bench"]
+
+
+def test_an_order_is_named_by_its_label_in_any_case_unless_others_have_it_too(
+    catalogue: Catalogue, url: str
+) -> None:
+    one = new("SO-1", label_text="https://parcels.example/t/ABC?lang=de")
+    catalogue.register(one)
+    catalogue.register(new("SO-2", label_text="https://parcels.example/t/ABC?lang=de&more"))
+    assert ids(orders_exactly(url, "HTTPS://parcels.example/t/abc?lang=de")) == [one.id]
+    assert ids(orders_exactly(url, "so-1")) == [one.id]
+    assert orders_exactly(url, "SO-") == []
+    assert orders_exactly(url, "https://parcels.example/t/ABC") == []
+    catalogue.register(new("SO-3", label_text="https://parcels.example/t/ABC?lang=de"))
+    assert orders_exactly(url, "https://parcels.example/t/ABC?lang=de") == []
+
+
+# --- a server that is not always there ---------------------------------------------------------
+
+
+def test_a_connection_that_was_cut_is_made_again(postgresql_url: str) -> None:
+    Catalogue.open(postgresql_url, "bench-1").close()
+    assert stations(postgresql_url) == []
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        kept = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    assert kept == [(True,)]
+    assert stations(postgresql_url) == []
+
+
+def test_a_search_that_takes_too_long_is_given_up_and_the_next_one_is_answered(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = Catalogue.open(postgresql_url, "bench-1")
+    monkeypatch.setattr("recorderd.store.search.LONGEST_SECONDS", 0.05)
+    with catalogue.transaction() as tables:
+        tables.meta._meta.database.execute_sql("LOCK TABLE recordings IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(CatalogueUnavailableError, match="took too long"):
+            search(postgresql_url, Search(), None, 25)
+    assert search(postgresql_url, Search(), None, 25) == Page((), None)
+    catalogue.close()
