@@ -63,13 +63,13 @@ def record_run(folder: Path, mode: str, seconds: float = TRACE_SECONDS) -> Trace
     return Traced(mode, beginning, found, rig.daemon.signals(), rig.saved_lines())
 
 
-def cuts(traced: Traced, count: int, random: Random) -> list[int]:
+def cuts(trace: list[Record], count: int, random: Random) -> list[int]:
     """Places in the trace, in order: half of them anywhere in time, half where names change,
     something is synced, or the catalogue is written."""
-    times = [record.monotonic_ns for record in traced.records]
+    times = [record.monotonic_ns for record in trace]
     delicate = [
         number
-        for number, record in enumerate(traced.records)
+        for number, record in enumerate(trace)
         if record.operation in (*NAMING, Operation.SYNC_BEGINS, Operation.SYNC_ENDED)
     ]
     found = []
@@ -94,7 +94,7 @@ def left_by_cuts(traced: Traced, count: int, folder: Path, random: Random) -> It
     """So many folders, one after another."""
     disk = deepcopy(traced.disk)
     done = 0
-    for number, place in enumerate(cuts(traced, count, random)):
+    for number, place in enumerate(cuts(traced.records, count, random)):
         for record in traced.records[done:place]:
             disk.play(record)
         done = place

@@ -341,13 +341,18 @@ def _survivor(node: _Node, luck: Luck, until: int, random: Random) -> bytes:
 
 
 def difference(one: Path, other: Path) -> list[str]:
-    """What two folders do not have in common, byte for byte; SQLite's shared memory aside."""
+    """What two folders do not have in common, byte for byte.
+
+    SQLite's shared memory is left out, and an empty log, which whoever only reads makes, too.
+    """
 
     def files(folder: Path) -> dict[str, Path]:
         return {
             str(path.relative_to(folder)): path
             for path in folder.rglob("*")
-            if path.is_file() and not path.name.endswith("-shm")
+            if path.is_file()
+            and not path.name.endswith("-shm")
+            and not (path.name.endswith("-wal") and not path.stat().st_size)
         }
 
     left, right = files(one), files(other)

@@ -22,7 +22,8 @@ from recorderd.core.model import RecordingState
 from recorderd.core.signals import Signal
 from recorderd.errors import RecorderdError
 from recorderd.settings import Settings
-from recorderd.store.reader import RecordingRow, reading
+from recorderd.store.reader import reading
+from recorderd.store.schema import Recording
 from tests.station.clips import write_clip
 from tests.station.daemon import Daemon
 
@@ -181,6 +182,8 @@ class Rig:
         self.trace = folder / "trace"
         self.known: dict[str, tuple[int, int]] = {}
         """Recordings seen to be whole -> size and mtime of their file."""
+        self.whole_pictures: dict[str, int] = {}
+        """Recordings -> how many pictures follow one another undamaged."""
 
     def start(self, *options: str, trace: bool = False, preload: bool = False) -> Rig:
         environment: dict[str, str] = {}
@@ -212,7 +215,7 @@ class Rig:
         """As a boot does."""
         shutil.rmtree(self.daemon.run_folder, ignore_errors=True)
 
-    def rows(self) -> list[RecordingRow]:
+    def rows(self) -> list[Recording]:
         """Every recording, oldest first. Raises RecorderdError."""
         with reading(self.settings.database_url) as tables:
             table = tables.recordings
@@ -231,7 +234,7 @@ class Rig:
                 found.append(entry["recording_id"])
         return found
 
-    def unsettled(self, before_ns: int) -> list[Any]:
+    def unsettled(self, before_ns: int) -> list[Recording]:
         """Recordings from before this monotonic moment that have no end yet."""
         return [
             row for row in self.rows() if row.state in _OPEN and row.monotonic_ns < before_ns
