@@ -99,6 +99,8 @@ class Engine:
                     leaving = self._obey(self._connection.recv())
             except (EOFError, OSError):
                 log.warning("the station is gone: closing all recordings")
+                for recording in self._recordings.values():
+                    recording.stay_incoming()
                 leaving = True
             self._heartbeat()
             if self._watch_silence():

@@ -79,6 +79,8 @@ def check(
         found.append(f"{recording_id} has vanished from the catalogue")
     _check_takes(rows, found)
     _check_agreement(rig, before_ns, running, outcome)
+    outcome.violations = [text for text in found if text not in rig.complaints]
+    rig.complaints.update(found)
     return outcome
 
 

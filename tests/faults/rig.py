@@ -182,6 +182,8 @@ class Rig:
         self.trace = folder / "trace"
         self.known: dict[str, tuple[int, int]] = {}
         """Recordings seen to be whole -> size and mtime of their file."""
+        self.complaints: set[str] = set()
+        """What was found already, so that it is not counted with each trial that follows."""
         self.whole_pictures: dict[str, int] = {}
         """Recordings -> how many pictures follow one another undamaged."""
 
