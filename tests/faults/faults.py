@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, TypeAlias
 
-from tests.faults import kills, power
+from tests.faults import breaking, kills, power
 from tests.faults.invariants import Outcome
 from tests.faults.rig import MODES
 
@@ -45,6 +45,16 @@ def _power_cuts(mode: str, folder: Path, count: int, random: Random) -> Iterator
         yield outcome
         if not outcome.violations:
             shutil.rmtree(place)
+
+
+def _rooted(trials: Trials, folder: Path, count: int, random: Random) -> Iterator[Outcome]:
+    """Only root can mount; elsewhere there are no trials."""
+    if breaking.may_mount():
+        yield from trials(folder, count, random)
+
+
+def _breaking(kind: type[breaking.Trouble]) -> Trials:
+    return partial(breaking.trials, kind)
 
 
 FAULTS: Final = (
@@ -114,5 +124,165 @@ FAULTS: Final = (
         "nothing",
         kills.finisher_power_cuts,
         3,
+    ),
+    Fault(
+        "disk-full",
+        "the disk is full, at any write",
+        "alarm; the video is closed, what cannot be repaired without room is kept as it is; goes on by itself",
+        _UNSYNCED,
+        _breaking(breaking.FullAtAnyWrite),
+        1,
+    ),
+    Fault(
+        "small-disk",
+        "something else fills the footage disk",
+        "alarm, the recording is closed before the disk is full; goes on by itself",
+        "nothing",
+        partial(_rooted, _breaking(breaking.SmallDisk)),
+        1,
+    ),
+    Fault(
+        "no-more-files",
+        "the disk has room for no more files",
+        "alarm; goes on by itself",
+        "nothing",
+        partial(_rooted, _breaking(breaking.NoMoreFiles)),
+        1,
+    ),
+    Fault(
+        "io-errors",
+        "the disk answers every write with an error",
+        "alarm; goes on by itself",
+        _UNSYNCED,
+        _breaking(breaking.FailingDisk),
+        1,
+    ),
+    Fault(
+        "one-io-error",
+        "a single write, sync, rename or removal fails",
+        "the part is closed or the step is done again",
+        _UNSYNCED,
+        _breaking(breaking.OneFailure),
+        2,
+    ),
+    Fault(
+        "read-only",
+        "the disk becomes read-only",
+        "alarm; goes on by itself",
+        _UNSYNCED,
+        _breaking(breaking.ReadOnly),
+        1,
+    ),
+    Fault(
+        "mount-vanishes",
+        "the footage disk is taken away and comes back",
+        "alarm; goes on by itself",
+        _UNSYNCED,
+        partial(_rooted, _breaking(breaking.FootageVanishes)),
+        1,
+    ),
+    Fault(
+        "mount-missing",
+        "the footage disk is not there at the start",
+        "alarm, nothing is recorded anywhere else; begins by itself",
+        "nothing",
+        partial(_rooted, breaking.missing_mount),
+        1,
+    ),
+    Fault(
+        "encoder-fails",
+        "the encoder refuses pictures in the middle of a recording",
+        "the next part begins at once with another encoder",
+        "nothing",
+        _breaking(breaking.FailingEncoder),
+        1,
+    ),
+    Fault(
+        "camera-gone",
+        "the camera's stream ends",
+        "alarm; on its return the order goes on as the next part",
+        "nothing",
+        _breaking(breaking.CameraGone),
+        1,
+    ),
+    Fault(
+        "camera-silent",
+        "the camera sends nothing",
+        "alarm; then as above",
+        "nothing",
+        _breaking(breaking.CameraSilent),
+        1,
+    ),
+    Fault(
+        "camera-rubbish",
+        "the camera sends rubbish",
+        "alarm; then as above",
+        "nothing",
+        _breaking(breaking.CameraRubbish),
+        1,
+    ),
+    Fault(
+        "camera-floods",
+        "the camera sends as fast as it can",
+        "it is all recorded",
+        "nothing",
+        _breaking(breaking.CameraFloods),
+        1,
+    ),
+    Fault(
+        "clock-steps",
+        "the clock is set by hours, to and fro",
+        "nothing: lengths come from the monotonic clock",
+        "nothing",
+        _breaking(breaking.ClockStepped),
+        1,
+    ),
+    Fault(
+        "no-clock",
+        "it is 1970 at the start, the clock is set later",
+        "the rows are corrected and say so",
+        "nothing",
+        _breaking(breaking.NoClock),
+        1,
+    ),
+    Fault(
+        "catalogue-locked",
+        "another program locks the catalogue",
+        "alarm; videos go on, their rows follow",
+        "nothing",
+        _breaking(breaking.LockedCatalogue),
+        1,
+    ),
+    Fault(
+        "catalogue-damaged",
+        "the catalogue's file is damaged",
+        "alarm; no video is touched, a backup fits again",
+        "nothing",
+        breaking.damaged_catalogue,
+        1,
+    ),
+    Fault(
+        "memory-limit",
+        "the engine gets no more memory",
+        "it is started again, the order goes on",
+        _UNSYNCED,
+        _breaking(breaking.MemoryLimit),
+        1,
+    ),
+    Fault(
+        "pedal-stuck",
+        "the pedal is stuck",
+        "alarm; labels work",
+        "nothing",
+        _breaking(breaking.PedalStuck),
+        1,
+    ),
+    Fault(
+        "no-gpio",
+        "the lamps' pins cannot be used",
+        "status and journal say so; it records",
+        "nothing",
+        breaking.no_gpio,
+        1,
     ),
 )

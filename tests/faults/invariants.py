@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import av
 
@@ -37,7 +36,7 @@ _RED = (Signal.RECORDING, Signal.STOPS_SOON, Signal.FAULT_RECORDING)
 def most_lost(mode: str) -> float:
     """Seconds that a fault may cost, as the README says: what was not yet synced, a group of
     pictures, the picture that was about to come, and in mode encode the pre-roll."""
-    group = {"defer": 0.0, "copy": 1.0, "encode": GOP_SECONDS + PRE_ROLL_SECONDS}[mode]
+    group = {"defer": 1 / RATE, "copy": 1.0, "encode": GOP_SECONDS + PRE_ROLL_SECONDS}[mode]
     return SYNC_SECONDS + group + 1 / RATE
 
 
@@ -58,8 +57,12 @@ def check(
     before_ns: int,
     settled: bool = True,
     running: bool = True,
+    torn: bool = False,
 ) -> Outcome:
-    """Look at everything that began before this monotonic moment. The station may run."""
+    """Look at everything that began before this monotonic moment. The station may run.
+
+    `torn`: a video may have stayed `damaged`, if it plays up to where it was cut off.
+    """
     outcome = Outcome()
     found = outcome.violations
     if not settled:
@@ -74,7 +77,7 @@ def check(
         elif row.state not in KEPT:
             found.append(f"promised {recording_id}: {row.state} ({row.problem})")
     for row in rows:
-        _check_row(rig, row, found)
+        _check_row(rig, row, found, torn)
     for recording_id in rig.known.keys() - by_id.keys():
         found.append(f"{recording_id} has vanished from the catalogue")
     _check_takes(rows, found)
@@ -94,10 +97,10 @@ def _check_database(rig: Rig, found: list[str]) -> None:
             found.append(f"foreign_key_check: {table}")
 
 
-def _check_row(rig: Rig, row: Recording, found: list[str]) -> None:
+def _check_row(rig: Rig, row: Recording, found: list[str], torn: bool) -> None:
     if row.state not in ENDED:
         return  # counted by `settled`, or being recorded now
-    video = rig.daemon.state / "footage" / row.path
+    video = rig.settings.footage_folder / row.path
     if row.state == RecordingState.LOST:
         if video.exists():
             found.append(f"{row.id} is lost, but its file is there")
@@ -111,7 +114,7 @@ def _check_row(rig: Rig, row: Recording, found: list[str]) -> None:
         return
     if row.id in rig.known and row.transcoded_from is None:
         found.append(f"{row.id}: its file was written again")
-    if row.state not in KEPT:
+    if row.state not in KEPT and not torn:
         found.append(f"{row.id} is {row.state}: {row.problem}")
         return
     if status.st_size != row.bytes:
@@ -126,8 +129,8 @@ def _check_row(rig: Rig, row: Recording, found: list[str]) -> None:
     whole = len(shown) if row.dropped else _whole_pictures(shown)
     rig.whole_pictures[row.id] = whole
     # A page that never reached the disk may lie in the pictures that a fault may cost.
-    torn = (len(shown) - whole) / RATE
-    if torn > (most_lost(rig.mode) if row.state == RecordingState.RECOVERED else 0.0):
+    damaged = (len(shown) - whole) / RATE
+    if damaged > (0.0 if row.state == RecordingState.SAVED else most_lost(rig.mode)):
         found.append(f"{row.id}: only {whole} pictures follow one another: {shown}")
     rig.known[row.id] = facts
 
@@ -199,7 +202,7 @@ def lost_seconds(rig: Rig, fault_ns: int, signals: list[tuple[float, Signal]]) -
     ends = [
         row.monotonic_ns + _whole_ns(rig, row)
         for row in rig.rows()
-        if row.state in KEPT and row.monotonic_ns < fault_ns
+        if row.state in (*KEPT, RecordingState.DAMAGED) and row.monotonic_ns < fault_ns
     ]
     covered_ns = max([round(red_since * 1e9), *ends])
     return max(0.0, (fault_ns - covered_ns) / 1e9)

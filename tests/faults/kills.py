@@ -147,7 +147,7 @@ def wait_finished(rig: Rig, seconds: float = 60.0) -> bool:
         return all(
             row.transcoded_from is not None
             and row.sha256 is not None
-            and thumbnail_path(rig.daemon.state / "footage" / row.path).exists()
+            and thumbnail_path(rig.settings.footage_folder / row.path).exists()
             for row in rig.rows()
         )
 
@@ -222,7 +222,7 @@ def _finish(rig: Rig, saved: list[str]) -> Outcome:
     if code not in (0, -signal.SIGTERM):  # it may have been asked before it could listen
         outcome.violations.append(f"the finisher ended with exit code {code}: {log[-1500:]}")
     for row in rig.rows():
-        path = rig.daemon.state / "footage" / row.path
+        path = rig.settings.footage_folder / row.path
         if finished and fingerprint(path, lambda: False) != row.sha256:
             outcome.violations.append(f"{row.id}: its hash is another one")
     return outcome

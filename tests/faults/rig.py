@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -127,7 +128,7 @@ class Control:
         "clock_offset": 6,
         "clock_state": 7,
     }
-    CREATE, WRITE, SYNC, NAME, REMOVE, FOLDER, TRUNCATE = 1, 2, 4, 8, 16, 32, 64
+    CREATE, WRITE, SYNC, NAME, REMOVE, FOLDER, TRUNCATE, ENCODE = 1, 2, 4, 8, 16, 32, 64, 128
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -238,9 +239,7 @@ class Rig:
 
     def unsettled(self, before_ns: int) -> list[Recording]:
         """Recordings from before this monotonic moment that have no end yet."""
-        return [
-            row for row in self.rows() if row.state in _OPEN and row.monotonic_ns < before_ns
-        ]
+        return [row for row in self.rows() if row.state in _OPEN and row.monotonic_ns < before_ns]
 
     def wait_settled(self, before_ns: int, seconds: float = SETTLE_SECONDS) -> bool:
         """Wait until all older recordings have their end; False if that takes too long."""
@@ -280,7 +279,5 @@ def command(*words: str) -> list[str]:
 
 
 def kill_quietly(process_id: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(process_id, number)
-    except ProcessLookupError:
-        pass

@@ -1,6 +1,6 @@
 """`scripts/faults`: try every fault, many times, and say what was lost.
 
-    scripts/faults [--trials N] [--minutes M] [--seed S] [--table] [NAME ...]
+scripts/faults [--trials N] [--minutes M] [--seed S] [--table] [NAME ...]
 """
 
 from __future__ import annotations
