@@ -492,14 +492,7 @@ def damaged_catalogue(folder: Path, count: int, random: Random) -> Iterator[Outc
             video = rig.settings.footage_folder / name
             if not video.exists() or video.read_bytes() != contents:
                 outcome.violations.append(f"{name} was changed")
-        for leftover in (*rig.daemon.state.glob("catalogue.db*"),):
-            leftover.unlink()
-        for unfinished in (*rig.settings.incoming_folder.iterdir(),):
-            unfinished.unlink()  # of the catalogue that was not the right one
-        for video in rig.settings.footage_folder.rglob("*.*"):
-            if str(video.relative_to(rig.settings.footage_folder)) not in videos:
-                if video.is_file() and video.suffix in (".mp4", ".jpg"):
-                    video.unlink()
+        _forget_what_came_since(rig, videos)
         path.write_bytes(backup)
         since = time.monotonic()
         with rig:
@@ -507,6 +500,15 @@ def damaged_catalogue(folder: Path, count: int, random: Random) -> Iterator[Outc
         found = check(rig, (), before_ns=time.monotonic_ns(), running=False)
         outcome.violations += found.violations
         yield outcome
+
+
+def _forget_what_came_since(rig: Rig, videos: dict[str, bytes]) -> None:
+    """What was recorded into a catalogue that is then replaced by its backup is not at stake."""
+    state, footage = rig.daemon.state, rig.settings.footage_folder
+    others = [*state.glob("catalogue.db*"), *rig.settings.incoming_folder.iterdir()]
+    others += [footage / name for name in _contents(rig) if name not in videos]
+    for path in others:
+        path.unlink()
 
 
 def _contents(rig: Rig) -> dict[str, bytes]:
@@ -532,7 +534,7 @@ def no_gpio(folder: Path, count: int, random: Random) -> Iterator[Outcome]:
         ):
             outcome = Outcome()
             try:
-                if not rig.wait(lambda: any(row.state == "saved" for row in rig.rows()), 30):
+                if not rig.wait(rig.has_saved, 30):
                     outcome.violations.append("nothing is recorded without lamps")
                 if "panel" not in rig.daemon.status().get("faults", {}):
                     outcome.violations.append("the missing panel is not named")

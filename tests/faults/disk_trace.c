@@ -61,6 +61,7 @@ static size_t folder_length;
 static int trace = -1;
 static volatile int64_t *control;
 static volatile char ours[MOST_DESCRIPTORS];
+static pid_t process;
 
 #define REAL(name) \
     static __typeof__(name) *real; \
@@ -83,6 +84,7 @@ __attribute__((constructor)) static void set_up(void)
         syscall(SYS_close, file);
     }
     folder_length = strlen(folder);
+    process = getpid();
 }
 
 static int inside(const char *path)
@@ -184,7 +186,8 @@ int creat64(const char *path, mode_t mode) { return open_it(AT_FDCWD, path, O_CR
 int close(int descriptor)
 {
     if (descriptor == trace && trace >= 0) return 0;
-    if (descriptor >= 0 && descriptor < MOST_DESCRIPTORS) ours[descriptor] = 0;
+    /* A child made by vfork(2) closes its own, but shares this memory with its parent. */
+    if (descriptor >= 0 && descriptor < MOST_DESCRIPTORS && getpid() == process) ours[descriptor] = 0;
     return syscall(SYS_close, descriptor);
 }
 

@@ -30,7 +30,10 @@ class Fault:
     may_be_lost: str
     trials: Trials
     quick: int
-    """How many trials are enough each time the tests run."""
+    """How many trials are made each time the tests run; 0 leaves it to scripts/faults."""
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def _kills(victim: str, folder: Path, count: int, random: Random) -> Iterator[Outcome]:
@@ -64,7 +67,7 @@ FAULTS: Final = (
         "the engine closes its files; the next station goes on with them",
         "nothing",
         partial(_kills, "station"),
-        2,
+        1,
     ),
     Fault(
         "kill-engine",
@@ -72,7 +75,7 @@ FAULTS: Final = (
         "the order goes on in its next part; the part before is repaired",
         _UNSYNCED,
         partial(_kills, "engine"),
-        2,
+        1,
     ),
     Fault(
         "kill-scanner",
@@ -80,7 +83,7 @@ FAULTS: Final = (
         "it is started again, recording goes on",
         "nothing",
         partial(_kills, "scanner"),
-        2,
+        1,
     ),
     Fault(
         "kill-web",
@@ -88,7 +91,7 @@ FAULTS: Final = (
         "they are started again, recording goes on",
         "nothing",
         partial(_kills, "web"),
-        1,
+        0,
     ),
     Fault(
         "kill-finisher",
@@ -96,7 +99,7 @@ FAULTS: Final = (
         "it does the job again",
         "nothing",
         kills.finisher_kills,
-        3,
+        2,
     ),
     Fault(
         "kill-everything",
@@ -123,12 +126,12 @@ FAULTS: Final = (
         "it does the job again",
         "nothing",
         kills.finisher_power_cuts,
-        3,
+        2,
     ),
     Fault(
         "disk-full",
         "the disk is full, at any write",
-        "alarm; the video is closed, what cannot be repaired without room is kept as it is; goes on by itself",
+        "alarm; without room to repair it the video is kept as it is; goes on by itself",
         _UNSYNCED,
         _breaking(breaking.FullAtAnyWrite),
         1,
@@ -139,7 +142,7 @@ FAULTS: Final = (
         "alarm, the recording is closed before the disk is full; goes on by itself",
         "nothing",
         partial(_rooted, _breaking(breaking.SmallDisk)),
-        1,
+        0,
     ),
     Fault(
         "no-more-files",
@@ -147,7 +150,7 @@ FAULTS: Final = (
         "alarm; goes on by itself",
         "nothing",
         partial(_rooted, _breaking(breaking.NoMoreFiles)),
-        1,
+        0,
     ),
     Fault(
         "io-errors",
@@ -155,7 +158,7 @@ FAULTS: Final = (
         "alarm; goes on by itself",
         _UNSYNCED,
         _breaking(breaking.FailingDisk),
-        1,
+        0,
     ),
     Fault(
         "one-io-error",
@@ -163,7 +166,7 @@ FAULTS: Final = (
         "the part is closed or the step is done again",
         _UNSYNCED,
         _breaking(breaking.OneFailure),
-        2,
+        1,
     ),
     Fault(
         "read-only",
@@ -171,7 +174,7 @@ FAULTS: Final = (
         "alarm; goes on by itself",
         _UNSYNCED,
         _breaking(breaking.ReadOnly),
-        1,
+        0,
     ),
     Fault(
         "mount-vanishes",
@@ -187,7 +190,7 @@ FAULTS: Final = (
         "alarm, nothing is recorded anywhere else; begins by itself",
         "nothing",
         partial(_rooted, breaking.missing_mount),
-        1,
+        0,
     ),
     Fault(
         "encoder-fails",
@@ -211,7 +214,7 @@ FAULTS: Final = (
         "alarm; then as above",
         "nothing",
         _breaking(breaking.CameraSilent),
-        1,
+        0,
     ),
     Fault(
         "camera-rubbish",
@@ -219,7 +222,7 @@ FAULTS: Final = (
         "alarm; then as above",
         "nothing",
         _breaking(breaking.CameraRubbish),
-        1,
+        0,
     ),
     Fault(
         "camera-floods",
@@ -227,7 +230,7 @@ FAULTS: Final = (
         "it is all recorded",
         "nothing",
         _breaking(breaking.CameraFloods),
-        1,
+        0,
     ),
     Fault(
         "clock-steps",
@@ -235,7 +238,7 @@ FAULTS: Final = (
         "nothing: lengths come from the monotonic clock",
         "nothing",
         _breaking(breaking.ClockStepped),
-        1,
+        0,
     ),
     Fault(
         "no-clock",
@@ -259,7 +262,7 @@ FAULTS: Final = (
         "alarm; no video is touched, a backup fits again",
         "nothing",
         breaking.damaged_catalogue,
-        1,
+        0,
     ),
     Fault(
         "memory-limit",
@@ -275,7 +278,7 @@ FAULTS: Final = (
         "alarm; labels work",
         "nothing",
         _breaking(breaking.PedalStuck),
-        1,
+        0,
     ),
     Fault(
         "no-gpio",
@@ -283,6 +286,6 @@ FAULTS: Final = (
         "status and journal say so; it records",
         "nothing",
         breaking.no_gpio,
-        1,
+        0,
     ),
 )

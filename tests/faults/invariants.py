@@ -80,7 +80,7 @@ def check(
         _check_row(rig, row, found, torn)
     for recording_id in rig.known.keys() - by_id.keys():
         found.append(f"{recording_id} has vanished from the catalogue")
-    _check_takes(rows, found)
+    _check_takes(list(by_id.values()), found)
     _check_agreement(rig, before_ns, running, outcome)
     outcome.violations = [text for text in found if text not in rig.complaints]
     rig.complaints.update(found)

@@ -225,6 +225,9 @@ class Rig:
             query = table.select().order_by(table.id)
             return list(query)
 
+    def has_saved(self) -> bool:
+        return any(row.state == RecordingState.SAVED for row in self.rows())
+
     def saved_lines(self) -> list[str]:
         """The recordings whose saving was logged, in that order; the lamp follows the log."""
         found = []

@@ -110,8 +110,9 @@ def summary(tallies: dict[str, Tally]) -> str:
 def table(tallies: dict[str, Tally]) -> str:
     """What it survives, in Markdown."""
     rows = [
-        "| fault | what happens | lost at most | lost in the trials, worst | trials | test |",
-        "|---|---|---|---|---|---|",
+        "| fault | what happens | lost at most | worst in the trials | trials "
+        "| promises broken | the test |",
+        "|---|---|---|---|---|---|---|",
     ]
     for fault in FAULTS:
         tally = tallies.get(fault.name)
@@ -120,7 +121,7 @@ def table(tallies: dict[str, Tally]) -> str:
         worst = f"{tally.worst_seconds:.2f} s" if tally.losses else "nothing"
         rows.append(
             f"| {fault.fault} | {fault.happens} | {fault.may_be_lost} | {worst} "
-            f"| {tally.trials} | `scripts/faults {fault.name}` |"
+            f"| {tally.trials} | {len(tally.violations)} | `scripts/faults {fault.name}` |"
         )
     return "\n".join(rows)
 
