@@ -24,7 +24,7 @@ from tests.faults.invariants import Outcome
 README: Final = Path(__file__).parents[2] / "recorderd" / "README.md"
 BEGIN: Final = "<!-- made by scripts/faults --table -->"
 END: Final = "<!-- end of what scripts/faults made -->"
-_ROUND: Final = 10
+_ROUND: Final = 5
 """Trials of one fault before the next one has its turn."""
 
 
