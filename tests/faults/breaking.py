@@ -378,10 +378,16 @@ class SmallDisk(Trouble):
         return {"storage": {"footage_folder": str(self._disk / "footage")}}
 
     def strike(self, rig: Rig, random: Random) -> None:
-        disk = os.statvfs(self._disk)
-        room = disk.f_bavail * disk.f_frsize - random.randint(0, 12_000_000)
+        left = random.randint(0, 12_000_000)
         with (self._disk / "filler").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, room)
+            while True:
+                disk = os.statvfs(self._disk)
+                room = disk.f_bavail * disk.f_frsize - left
+                try:
+                    os.posix_fallocate(file.fileno(), 0, room)
+                    return
+                except OSError:  # the station was quicker
+                    left += 200_000
 
     def mend(self, rig: Rig) -> None:
         (self._disk / "filler").unlink(missing_ok=True)
