@@ -14,7 +14,7 @@ import av
 
 from recorderd.core.model import RecordingState
 from recorderd.core.signals import Signal
-from recorderd.store.consistency import Comparison, Kind, footage_id_of
+from recorderd.store.consistency import Comparison, Finding, Kind, footage_id_of
 from recorderd.store.schema import Recording
 from tests.faults.rig import (
     GOP_SECONDS,
@@ -30,6 +30,8 @@ from tests.station.clips import counters
 
 KEPT = (RecordingState.SAVED, RecordingState.RECOVERED)
 ENDED = (*KEPT, RecordingState.DAMAGED, RecordingState.LOST, RecordingState.DELETED)
+BEHIND_SECONDS = 15.0
+"""Rows may follow so much later than their files while a catalogue that failed catches up."""
 _RED = (Signal.RECORDING, Signal.STOPS_SOON, Signal.FAULT_RECORDING)
 
 
@@ -163,7 +165,12 @@ def _check_takes(rows: list[Recording], found: list[str]) -> None:
 def _check_agreement(rig: Rig, before_ns: int, running: bool, outcome: Outcome) -> None:
     """What fsck says; a file that no recording owns is no loss, but must be named."""
     settings = rig.settings
-    for finding in Comparison(settings, footage_id_of(settings), being_recorded=running):
+    found = _disagreements(rig, running)
+    deadline = time.monotonic() + BEHIND_SECONDS
+    while running and found and time.monotonic() < deadline:
+        time.sleep(0.2)
+        found = _disagreements(rig, running)
+    for finding in found:
         if finding.kind is Kind.LEFT_OVER:
             outcome.left_over += 1
         else:
@@ -175,6 +182,10 @@ def _check_agreement(rig: Rig, before_ns: int, running: bool, outcome: Outcome) 
             old = status.st_ctime_ns < _wall(before_ns)
             if old and path.name.partition(".")[0] not in open_rows:
                 outcome.left_over += 1
+
+
+def _disagreements(rig: Rig, running: bool) -> list[Finding]:
+    return list(Comparison(rig.settings, footage_id_of(rig.settings), being_recorded=running))
 
 
 def _wall(monotonic_ns: int) -> int:
