@@ -289,10 +289,13 @@ class NoClock(Trouble):
         self._without(rig)
 
     def _without(self, rig: Rig) -> None:
-        rig.control["clock_offset"] = -time.time_ns() + 10**12
         rig.control["clock_state"] = 1 + 5
+        rig.control["clock_offset"] = -time.time_ns() + 10**12
 
     def strike(self, rig: Rig, random: Random) -> None:
+        # The station looks once a second; a clock is lost before it goes wrong.
+        rig.control["clock_state"] = 1 + 5
+        time.sleep(2.0)
         self._without(rig)
 
     def mend(self, rig: Rig) -> None:
