@@ -30,6 +30,8 @@ class Trouble:
 
     modes: tuple[str, ...] = ("defer", "copy", "encode")
     preload = False
+    once = False
+    """Whether the station learns from it, so that it cannot be tried twice."""
     heard_within: float | None = None
     """Seconds until the panel must say so; None where the packer need not notice."""
     lasts: tuple[float, float] = (0.5, 3.0)
@@ -61,7 +63,17 @@ class Trouble:
 
 
 def trials(kind: type[Trouble], folder: Path, count: int, random: Random) -> Iterator[Outcome]:
-    """One station, struck again and again."""
+    """One station, struck again and again; where it would not strike twice, one each time."""
+    if kind.once:
+        for number in range(count):
+            place = folder / f"{number}"
+            place.mkdir()
+            yield from _trials(kind, place, 1, random)
+    else:
+        yield from _trials(kind, folder, count, random)
+
+
+def _trials(kind: type[Trouble], folder: Path, count: int, random: Random) -> Iterator[Outcome]:
     trouble = kind()
     mode = random.choice(trouble.modes)
     rig = Rig(folder / mode, mode, trouble.settings(folder, mode))
@@ -71,7 +83,9 @@ def trials(kind: type[Trouble], folder: Path, count: int, random: Random) -> Ite
         since = 0.0
         for _ in range(count):
             rig.daemon.wait_for(Signal.RECORDING, 30, after=since)
-            yield _trial(rig, trouble, random)
+            outcome = _trial(rig, trouble, random)
+            if outcome is not None:
+                yield outcome
             since = 0.0
     finally:
         with suppress(AssertionError, subprocess.TimeoutExpired):
@@ -79,7 +93,8 @@ def trials(kind: type[Trouble], folder: Path, count: int, random: Random) -> Ite
         trouble.clear_away(rig)
 
 
-def _trial(rig: Rig, trouble: Trouble, random: Random) -> Outcome:
+def _trial(rig: Rig, trouble: Trouble, random: Random) -> Outcome | None:
+    """None if nothing felt it."""
     outcome = Outcome()
     time.sleep(random.uniform(0.0, 2.0))
     struck_ns = time.monotonic_ns()
@@ -89,7 +104,7 @@ def _trial(rig: Rig, trouble: Trouble, random: Random) -> Outcome:
         while (began_ns := trouble.began_ns(rig, struck_ns)) is None:
             if time.monotonic() > deadline:
                 trouble.mend(rig)
-                return Outcome()  # nothing touched it: no trial of this fault
+                return None
             time.sleep(0.01)
         if trouble.heard_within is not None:
             _expect_alarm(rig, began_ns, trouble.heard_within, outcome)
@@ -191,6 +206,7 @@ class FailingEncoder(FailingCalls):
     """FFmpeg's encoder refuses pictures; after that it is never asked again."""
 
     modes = ("encode",)
+    once = True
     kinds = Calls.ENCODE
     error = errno.EIO
     times = 3
