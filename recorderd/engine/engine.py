@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+import av
 import structlog
 
 from recorderd import logs
@@ -55,6 +56,8 @@ CLOSING_SECONDS = 45.0
 """What closing all recordings may take when the engine leaves; a disk may hang."""
 
 SCANNER_RETRY_SECONDS = 5.0
+VERIFY_RETRY_SECONDS = 0.5
+VERIFY_PATIENCE_SECONDS = 5.0
 EXIT_CRASHED = 70
 EXIT_WEDGED = 3
 """The camera's driver does not let go of a thread: only a new process helps."""
@@ -100,6 +103,8 @@ class Engine:
                     leaving = self._obey(self._connection.recv())
             except (EOFError, OSError):
                 log.warning("the station is gone: closing all recordings")
+                for recording in self._recordings.values():
+                    recording.stay_incoming()
                 leaving = True
             self._heartbeat()
             if self._watch_silence():
@@ -240,7 +245,20 @@ class Engine:
         self._outbox.put(Inspected(command.path, facts.tags if facts else {}))
 
     def _verify(self, command: Verify) -> None:
-        problem = verify.problem_of(command.files.video, command.frames, command.duration_ns)
+        """An engine that cannot do this for too long ends: the next one tries again."""
+        began = time.monotonic()
+        while True:
+            try:
+                problem = verify.problem_of(
+                    command.files.video, command.frames, command.duration_ns
+                )
+                break
+            except (OSError, av.FFmpegError) as error:
+                log.warning("a video cannot be checked now", problem=str(error))
+                if time.monotonic() - began > VERIFY_PATIENCE_SECONDS:
+                    raise
+                if self._leaving.wait(VERIFY_RETRY_SECONDS):
+                    return
         self._outbox.put(Verified(command.recording_id, problem))
 
     def _heartbeat(self) -> None:

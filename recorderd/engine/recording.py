@@ -69,6 +69,7 @@ class Recording:
         self._pipeline: Pipeline | None = None
         self._first_ns: Nanoseconds = 0
         self._interrupted = False
+        self._unheard = False
         self._lost_before = 0
         self._skipped = 0
         self._needs_keyframe = False
@@ -85,6 +86,11 @@ class Recording:
         """End with the last picture captured before `at_ns`. Any thread; a second call is void."""
         if self._stop_at_ns is None:
             self._stop_at_ns = at_ns
+
+    def stay_incoming(self) -> None:
+        """Close the file, but leave it where the next station looks: this one is gone, perhaps
+        before it had written the row. Any thread, before `stop`."""
+        self._unheard = True
 
     def join(self, timeout: float | None = None) -> None:
         self._thread.join(timeout)
@@ -247,6 +253,8 @@ class Recording:
             return
         try:
             size = file.close()
+            if self._unheard:
+                return
             self._publish()
         except StorageError as error:
             self._storage_failed(error, pipeline.resume_ns - file.unsure_ns)

@@ -19,6 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingId
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
+from recorderd.engine.torn_end import leave_out_torn_end
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import (
     Beginning,
@@ -176,6 +177,8 @@ def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | Noth
         torn = files.incoming_video
         if not files.video.exists() and not (torn.exists() and _mend(torn)):
             return NothingLeft(recording_id, _what_was_found(torn))
+        if torn.exists():
+            leave_out_torn_end(torn)
         if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
             publish(files.incoming_still, files.still)
         if torn.exists():

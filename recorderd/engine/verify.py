@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import av
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 from recorderd.mp4.boxes import is_closed
 
+NO_RESOURCES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE})
+"""What is said where the computer has no thread or descriptor to spare just now. Not ENOMEM: a
+damaged header may ask for any amount of memory."""
+
 
 def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     """What is wrong with a finished file, None if nothing is.
@@ -17,7 +22,8 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     Checks that the file is an ordinary MP4 from end to end, that its index holds `frames`
     pictures, that the first and the last one decode, and that the length is `duration_ns`
     (monotonic clock, first to last picture) to within five milliseconds, so that a missing
-    picture shows.
+    picture shows. Raises OSError or av.FFmpegError with one of NO_RESOURCES: that says nothing
+    about the file.
     """
     try:
         if not is_closed(path):
@@ -34,6 +40,8 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
                 return "the last picture does not decode"
             length = float(last.pts * last.time_base - first.pts * first.time_base)
     except (OSError, av.FFmpegError, IndexError) as error:
+        if getattr(error, "errno", None) in NO_RESOURCES:
+            raise
         return f"the file cannot be read: {error}"
     expected = duration_ns / NANOSECONDS_PER_SECOND
     if abs(length - expected) > 0.005:

@@ -281,6 +281,7 @@ class Recordings:
     def _decide_against(self, entry: Entry, news: BadNews) -> None:
         recording_id = entry.recording_id
         entry.stage = Stage.DECIDED
+        entry.bad_news = None  # else decided anew with each look while the catalogue is locked
         self._hands.submit(
             lambda catalogue: (catalogue.lost if news.lost else catalogue.damaged)(
                 recording_id, news.problem

@@ -131,6 +131,19 @@ def run(recording: Recording) -> None:
     assert not recording.alive
 
 
+def test_without_a_station_the_file_is_closed_where_the_next_one_looks(tmp_path: Path) -> None:
+    """A station that was killed may not have written the row: nobody would look elsewhere."""
+    bench = Bench(tmp_path)
+    bench.film()
+    recording = bench.record("one", TIMES[5])
+    recording.stay_incoming()
+    recording.stop(TIMES[40])
+    run(recording)
+    assert bench.incoming == ["one.mp4"]
+    assert not bench.video("one").exists()
+    assert numbers_in(tmp_path / "incoming" / "one.mp4") == list(range(5, 40))
+
+
 @pytest.mark.parametrize("mode", [Mode.COPY, Mode.DEFER, Mode.ENCODE])
 def test_a_recording_ends_with_the_last_picture_before_the_stop(tmp_path: Path, mode: Mode) -> None:
     bench = Bench(tmp_path, mode)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -102,3 +105,17 @@ def test_no_damage_makes_it_raise(tmp_path: Path, place: int, fill: bytes) -> No
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(content)
     problem_of(damaged, 40, LENGTH)
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE])
+def test_a_computer_without_threads_says_nothing_about_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    video = recorded(tmp_path / "a.mp4")
+
+    def no_decoder(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(av, "open", no_decoder)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        problem_of(video, 40, LENGTH)

@@ -29,20 +29,24 @@ def scene(order_id: str | None) -> Scene:
 
 
 def write_clip(
-    path: Path, acts: Sequence[tuple[float, str | None]], rate: int = 15, codec: str = "mjpeg"
+    path: Path,
+    acts: Sequence[tuple[float, str | None]],
+    rate: int = 15,
+    codec: str = "mjpeg",
+    size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> int:
     """Write what is shown for how many seconds; returns the number of pictures.
 
     With another codec than MJPEG the pictures are encoded, a keyframe every second.
     """
-    pictures = BenchPictures(WIDTH, HEIGHT)
+    pictures = BenchPictures(*size)
     shown = [order_id for seconds, order_id in acts for _ in range(round(seconds * rate))]
     jpegs = [pictures.jpeg(scene(order_id), number) for number, order_id in enumerate(shown)]
     with av.open(str(path), "w") as container:
         if codec == "mjpeg":
-            _copy(container, jpegs, rate, (WIDTH, HEIGHT))
+            _copy(container, jpegs, rate, size)
         else:
-            _encode(container, jpegs, rate, codec)
+            _encode(container, jpegs, rate, codec, size)
     return len(shown)
 
 
@@ -68,11 +72,17 @@ def _copy(
         container.mux_one(packet)
 
 
-def _encode(container: OutputContainer, jpegs: Sequence[bytes], rate: int, codec: str) -> None:
+def _encode(
+    container: OutputContainer,
+    jpegs: Sequence[bytes],
+    rate: int,
+    codec: str,
+    size: tuple[int, int],
+) -> None:
     stream = container.add_stream(codec, rate=rate)
     assert isinstance(stream, VideoStream)
     stream.options = {"preset": "ultrafast", "bf": "0", "g": str(rate)}
-    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
     decoder = av.CodecContext.create("mjpeg", "r")
     assert isinstance(decoder, VideoCodecContext)
     for number, jpeg in enumerate(jpegs):

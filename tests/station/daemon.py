@@ -48,13 +48,16 @@ class Daemon:
         self.panel_lines: list[dict[str, Any]] = []
         self._changed = threading.Condition()
 
-    def start(self) -> Daemon:
+    def start(self, *options: str, environment: Mapping[str, str] | None = None) -> Daemon:
+        """Options are those of `recorderd run`; the environment is added to ours."""
         self.log = self.folder / "station.log"
+        command = [sys.executable, "-m", "recorderd", "run", "--config", str(self.config)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "recorderd", "run", "--config", str(self.config)],
+                [*command, *options],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **(environment or {})},
             )
         self._panel = self._connect()
         self._reader = threading.Thread(target=self._read, name="panel reader")
