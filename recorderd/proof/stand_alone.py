@@ -189,8 +189,9 @@ def check_signature(
 def change_between(before: dict[str, Any], after: dict[str, Any]) -> str:
     """Name the change from one seal of a recording to the next, by its facts.
 
-    "same"; "corrected": the clock was set afterwards; "replaced": another file with the same
-    pictures, which names the one before; "deleted". Raises Broken for any other change.
+    "same"; "corrected": the clock was set afterwards, by the network or by hand; "replaced":
+    another file with the same pictures, which names the one before; "deleted". Raises Broken
+    for any other change.
     """
     changed = {name for name in set(before) | set(after) if before.get(name) != after.get(name)}
     allowed: set[str] = set()

@@ -418,6 +418,8 @@ class Station:
         offset_ns, right = self._clock.offset_ns, self._clock.status == SYNCHRONISED
         dated = CORRECTED if right else UNSYNCHRONISED
         event = "clock synchronised" if right else "clock set by hand"
+        # Also what has waited until now was dated by the clock as it was.
+        self._event_log.flush()
         self.submit(
             lambda catalogue: catalogue.correct_clock(self._boot_id, offset_ns, dated),
             lambda rows: self.note(event, f"{rows} recordings corrected"),

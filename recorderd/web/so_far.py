@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections import OrderedDict
 from contextlib import suppress
@@ -19,6 +20,9 @@ from recorderd.web.sending import OpenFile
 
 _REMEMBERED: Final = 16
 """Snapshots kept for the next Range request: some 100 kB each for a long recording."""
+_CLOSING_CHANGES: Final = 64
+"""Closing a file writes only so many of its first bytes anew."""
+_INDEX_BYTES: Final = 1024
 _JUST_BEGUN: Final = "The recording has only just begun: it can be watched in a moment."
 _PLAYED: Final = frozenset({"avc1", "avc3", "hvc1", "hev1", "av01"})
 
@@ -29,7 +33,7 @@ class SoFar:
     def __init__(self, settings: Settings, archive: Archive) -> None:
         self._settings = settings
         self._archive = archive
-        self._known: OrderedDict[tuple[str, int, int], Snapshot] = OrderedDict()
+        self._known: OrderedDict[tuple[int, int], Snapshot] = OrderedDict()
 
     async def look(self, row: RecordingRow) -> Snapshot:
         """What the recording's file holds by now. Raises ProblemError."""
@@ -58,39 +62,43 @@ class SoFar:
         return opened
 
     async def _open(self, row: RecordingRow, until: int | None) -> tuple[OpenFile, Snapshot | None]:
-        opened = await self._archive.fetch(self._open_somewhere, row)
+        opened, version = await self._archive.fetch(self._open_somewhere, row)
         try:
-            return opened, await self._snapshot(row, opened, until)
+            return opened, await self._snapshot(opened, version, until)
         except BaseException as error:
             opened.close()
             if isinstance(error, OSError):
                 raise missing() from None
             raise
 
-    async def _snapshot(
-        self, row: RecordingRow, opened: OpenFile, until: int | None
-    ) -> Snapshot | None:
+    async def _snapshot(self, opened: OpenFile, version: int, until: int | None) -> Snapshot | None:
         # While nothing was added to the file, its newest snapshot is known.
-        asked = row.id, opened.inode, opened.size if until is None else until
+        asked = version, opened.size if until is None else until
         snapshot = self._known.get(asked)
         if snapshot is None:
             try:
                 snapshot = await self._archive.fetch(take_snapshot, opened.file, until)
             except UnreadableError:
                 return None
-        for key in (asked, (row.id, opened.inode, snapshot.end)):
+        for key in (asked, (version, snapshot.end)):
             self._known[key] = snapshot
             self._known.move_to_end(key)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return snapshot
 
-    def _open_somewhere(self, row: RecordingRow) -> OpenFile:
-        """Open the file where it is written, or where it lies for good: it may move just now."""
+    def _open_somewhere(self, row: RecordingRow) -> tuple[OpenFile, int]:
+        """Open the file where it is written, or where it lies for good: it may move just now.
+
+        With it comes what tells it from a file that takes its place, perhaps with its inode: its
+        first index, which stays where it is when the file grows or is closed.
+        """
         incoming = self._settings.incoming_folder / f"{row.id}.mp4"
         for path in (incoming, footage_path(self._settings, row)):
             with suppress(OSError):
-                return OpenFile(path)
+                opened = OpenFile(path)
+                first_index = os.pread(opened.file.fileno(), _INDEX_BYTES, _CLOSING_CHANGES)
+                return opened, zlib.crc32(first_index)
         if row.state == RecordingState.RECORDING:
             # The row is made first, the file a moment later.
             raise packed_right_now(_JUST_BEGUN)

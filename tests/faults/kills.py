@@ -223,6 +223,7 @@ def _finish(rig: Rig, saved: list[str]) -> Outcome:
         outcome.violations.append(f"the finisher ended with exit code {code}: {log[-1500:]}")
     for row in rig.rows():
         path = rig.settings.footage_folder / row.path
-        if finished and fingerprint(path, lambda: False) != row.sha256:
+        found = fingerprint(path, lambda: False) if finished else None
+        if found is not None and found.sha256 != row.sha256:
             outcome.violations.append(f"{row.id}: its hash is another one")
     return outcome

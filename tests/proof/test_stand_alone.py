@@ -111,6 +111,7 @@ FACTS: dict[str, object] = {
     [
         ({}, "same"),
         ({"clock": "corrected", "started_at": "c", "ended_at": "d"}, "corrected"),
+        ({"started_at": "c", "ended_at": "d"}, "corrected"),
         ({"sha256": "bb", "bytes": 1, "codec": "h264", "transcoded_from": "aa"}, "replaced"),
         ({"deleted_at": "e"}, "deleted"),
         ({"deleted_at": "e", "sha256": None, "transcoded_from": "aa"}, "deleted"),
@@ -124,7 +125,6 @@ def test_lawful_changes(columns: dict[str, object], what: str) -> None:
     "columns",
     [
         {"order_id": "SO-2"},
-        {"started_at": "c"},
         {"clock": "synchronised"},
         {"clock": "corrected", "order_id": "SO-2"},
         {"sha256": "bb"},
@@ -136,6 +136,13 @@ def test_lawful_changes(columns: dict[str, object], what: str) -> None:
 def test_other_changes_are_named(columns: dict[str, object]) -> None:
     with pytest.raises(Broken):
         change_between(FACTS, FACTS | columns)
+
+
+@pytest.mark.parametrize("clock", ["synchronised", "corrected"])
+def test_times_that_were_vouched_for_do_not_change(clock: str) -> None:
+    vouched = FACTS | {"clock": clock}
+    with pytest.raises(Broken, match="started_at"):
+        change_between(vouched, vouched | {"started_at": "c"})
 
 
 def test_only_what_waited_to_be_encoded_may_be_replaced() -> None:

@@ -9,6 +9,7 @@ from recorderd.core.events import Event, RecordingFailed
 from recorderd.core.model import Order, RecordingId, Symbology
 from recorderd.engine.messages import Command, NothingLeft
 from recorderd.settings import Settings, StationSettings
+from recorderd.station.clock import StationClock
 from recorderd.station.recordings import Recordings
 from recorderd.store.catalogue import Catalogue
 
@@ -47,7 +48,7 @@ def test_bad_news_is_decided_once_however_long_the_catalogue_is_locked(tmp_path:
     recordings = Recordings(settings, hands, "boot")
     recording_id = RecordingId("one")
     order = Order("7", "7", Symbology.QR)
-    recordings.start(StartRecording(recording_id, order, 1, None, 0, None), "synchronised")
+    recordings.start(StartRecording(recording_id, order, 1, None, 0, None), StationClock())
     recordings.engine_started()
     recordings.heard(NothingLeft(recording_id, "the disk is full"))
     for _ in range(5):
