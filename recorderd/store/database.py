@@ -51,6 +51,10 @@ class CatalogueUnavailableError(CatalogueError):
     """The database cannot be used just now: locked, full, away. Transient: try again."""
 
 
+class CatalogueTooSlowError(CatalogueUnavailableError):
+    """A question took longer than it may: ask for less."""
+
+
 def sqlite_path(url: str) -> Path | None:
     """The file a sqlite:/// URL names; None for a database server."""
     return Path(url.removeprefix(_SQLITE_SCHEME)).absolute() if _is_sqlite(url) else None
@@ -308,7 +312,7 @@ def _server_error(error: PeeweeException, url: str) -> Exception:
 
 
 def _too_long() -> CatalogueError:
-    return CatalogueUnavailableError(
+    return CatalogueTooSlowError(
         "The search took too long and was given up",
         "Give more of the order id, or a shorter range of dates",
     )

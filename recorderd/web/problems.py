@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from recorderd.errors import CatalogueError
-from recorderd.store.database import CatalogueUnavailableError
+from recorderd.store.database import CatalogueTooSlowError, CatalogueUnavailableError
 from recorderd.web.templates import PREFIX, render
 
 RETRY_SECONDS: Final = 2
@@ -90,9 +90,17 @@ async def problems_in_words(request: web.Request, handler: Handler) -> web.Strea
         title, detail = _TITLES.get(error.status, fallback)
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
         found = ProblemError(error.status, title, detail, kept)
+    except CatalogueTooSlowError:
+        found = busy()
     except CatalogueUnavailableError as error:
         log.warning("the catalogue is unavailable", problem=str(error))
-        found = busy()
+        found = ProblemError(
+            503,
+            "The list of recordings is not to be had just now",
+            "Try again in a moment. If it stays, tell the technician: "
+            "the journal of recorderd-web says why.",
+            {"Retry-After": str(RETRY_SECONDS)},
+        )
     except CatalogueError as error:
         log.warning("the catalogue cannot be read", problem=str(error))
         found = ProblemError(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recorderd.settings import Settings, WebSettings
+from recorderd.store.database import CatalogueTooSlowError, CatalogueUnavailableError
 from recorderd.web.guard import Allowance, Guard, address_of, neighbourhood
 
 from .archive import HOSTILE, Archive, settings_in
@@ -294,6 +295,33 @@ def test_a_catalogue_that_cannot_be_read_is_said_without_details(settings: Setti
         assert server.get("/metrics").status == 200
     finally:
         server.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            CatalogueTooSlowError("It took too long", "Ask for less"),
+            "give more of the order number",
+        ),
+        (CatalogueUnavailableError("It is locked", "Close it"), "tell the technician"),
+    ],
+)
+def test_a_catalogue_that_is_away_is_not_called_a_search_for_too_much(
+    archive: Archive,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    error: CatalogueUnavailableError,
+    words: str,
+) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("recorderd.web.pages.search", failing)
+    answer = server.get("/")
+    assert (answer.status, words in answer.text) == (503, True)
+    assert "Retry-After" in answer.headers
+    assert error.problem not in answer.text
 
 
 def test_a_catalogue_of_a_newer_program_is_not_touched(archive: Archive, server: Server) -> None:
