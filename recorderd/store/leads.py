@@ -40,7 +40,7 @@ _NEAR: Final = (
     f"EXISTS (SELECT 1 FROM recordings WHERE {{facts}}"
     f" AND started_at >= {SPAN_BEGIN} AND started_at < {SPAN_BEGIN} + {SPAN_US})"
 )
-_ENTRIES_PER_ROW: Final = 4
+_ENTRIES_PER_ROW: Final = 2
 """Entries of indexes that can be passed in the time it takes to read a row."""
 
 

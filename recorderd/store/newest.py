@@ -138,13 +138,26 @@ def _places(database: Database, wanted: Wanted, limit: int) -> list[Place]:
         low, in_round = wanted.low, leads or [ByFact(database, _ALL)]
         lead = in_round[0]
         if untried or len(in_round) > 1:
-            reaches = [(each.reach(low, below, count), each) for each in in_round]
-            (low, _), lead = min(reaches, key=itemgetter(0))
+            low, lead = _rarest(in_round, low, below, count)
         found_now = lead.find(low, below, conditions, limit - len(found))
         is_rare = len(found_now) * _RARE < count
         found += found_now
         below, count = low, count * _GROWTH
     return found
+
+
+def _rarest(leads: Sequence[Lead], low: int, below: int, count: int) -> tuple[int, Lead]:
+    """What leads furthest back within so many rows, and to when."""
+    reaches: list[tuple[tuple[int, int], Lead]] = []
+    for lead in leads:
+        reach = lead.reach(low, below, count)
+        reaches.append((reach, lead))
+        # What leads to all with fewer need not be compared with more.
+        count = reach[1]
+        if count == 0:
+            break
+    (low, _), lead = min(reaches, key=itemgetter(0))
+    return low, lead
 
 
 def _with_fragment(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorderd.bench import search
+from recorderd.bench import processes, search
 from recorderd.bench.entering import compared
 from recorderd.bench.made_up import make_catalogue, recordings
 from recorderd.bench.report import Comparison
@@ -27,7 +27,7 @@ def figures(page_ms: tuple[float, ...], has_goal: bool = True) -> Figures:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the benchmark makes its folder; it leaves signals alone."""
     monkeypatch.setattr(search, "PARENT", tmp_path)
-    monkeypatch.setattr(search.processes, "end_with_what_was_started", lambda: None)
+    monkeypatch.setattr(processes, "end_with_what_was_started", lambda: None)
     return tmp_path
 
 
