@@ -119,7 +119,7 @@ _known: Final = _Known()
 def reading(url: str, longest_seconds: float | None = None) -> Iterator[Tables]:
     """Open the catalogue for one consistent look, of at most `longest_seconds`.
 
-    A thread looks at one catalogue at a time.
+    A thread ends one look before it begins another. Raises CatalogueError.
     """
     database, tables = _known.named(url, longest_seconds)
     open_for_reading(database, url, longest_seconds)
