@@ -22,7 +22,7 @@ from recorderd.bench.large_file import PARENT, add_large_file
 from recorderd.bench.report import machine, number, table
 from recorderd.bench.servers import free_port, wait_for_port
 from recorderd.bench.try_out import TryOut
-from recorderd.core.model import Mode
+from recorderd.core.model import Mode, RecordingState
 from recorderd.core.signals import Signal
 from recorderd.doctor import encoder_table
 from recorderd.engine.sources.bench_script import ScriptedOrder, moments
@@ -85,8 +85,14 @@ class Figures:
     seconds: float
     recorder_cpu_seconds: float
     web_cpu_seconds: float
+    other_cores: float
     downloaded_bytes: int
     failed_downloads: int
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something else on this machine took the processor."""
+        return self.other_cores > processes.DISTURBING_CORES
 
     @property
     def lost(self) -> int:
@@ -98,7 +104,8 @@ def run(as_json: bool) -> int:
     """Measure and print. Takes about five minutes.
 
     Returns 0, or 1 if a recording beside downloads, as shipped, lost pictures or was not saved
-    though alone none did. Raises StorageError, CatalogueError, DeviceError.
+    though alone none did, and nothing else had the processor. Raises StorageError,
+    CatalogueError, DeviceError.
     """
     processes.end_with_what_was_started()
     rate = fitting_rate(
@@ -113,7 +120,7 @@ def run(as_json: bool) -> int:
         print(json.dumps(document(runs, rate), indent=2))
     else:
         print(shown(runs, rate))
-    return int(hurt(runs))
+    return int(hurt(runs) is True)
 
 
 def fitting_rate(encoders: Sequence[float]) -> float:
@@ -128,10 +135,14 @@ def fitting_rate(encoders: Sequence[float]) -> float:
     return next((rate for rate in _RATES if rate * _SPARE <= max(encoders)), _RATES[-1])
 
 
-def hurt(runs: Sequence[Figures]) -> bool:
-    """Whether downloads, as shipped, cost what the station has when it is alone."""
+def hurt(runs: Sequence[Figures]) -> bool | None:
+    """Whether downloads, as shipped, cost what the station has when it is alone.
+
+    None if that cannot be told, because something else had the processor meanwhile.
+    """
     alone, shipped = runs[:2]
-    return shipped.lost > alone.lost or shipped.saved < alone.saved
+    worse = shipped.lost > alone.lost or shipped.saved < alone.saved
+    return None if worse and (alone.disturbed or shipped.disturbed) else worse
 
 
 def measure(folder: Path, circumstances: Circumstances, rate: float) -> Figures:
@@ -146,7 +157,7 @@ def measure(folder: Path, circumstances: Circumstances, rate: float) -> Figures:
         everybody = processes.family(station.process_id)
         web = processes.named(everybody, "recorderd", "web")
         recorder = [one for one in everybody if one not in web]
-        began = time.monotonic()
+        began, others = time.monotonic(), processes.Others()
         recorder_before, web_before = processes.cpu_seconds(recorder), processes.cpu_seconds(web)
         load = Load(
             port,
@@ -161,6 +172,7 @@ def measure(folder: Path, circumstances: Circumstances, rate: float) -> Figures:
         seconds = time.monotonic() - began
         recorder_after, web_after = processes.cpu_seconds(recorder), processes.cpu_seconds(web)
         outcome = clients.finish() if clients else None
+        other_cores = others.cores()
         damaged = station.status().get("counters", {}).get("damaged_pictures", 0)
     finally:
         station.close()
@@ -175,6 +187,7 @@ def measure(folder: Path, circumstances: Circumstances, rate: float) -> Figures:
         seconds=seconds,
         recorder_cpu_seconds=recorder_after - recorder_before,
         web_cpu_seconds=web_after - web_before,
+        other_cores=other_cores,
         outcome=outcome,
     )
 
@@ -190,14 +203,23 @@ def figures(
     seconds: float,
     recorder_cpu_seconds: float,
     web_cpu_seconds: float,
+    other_cores: float,
     outcome: Outcome | None,
 ) -> Figures:
-    """Put together what the catalogue, the panel and the processes tell of one run."""
+    """Put together what the catalogue, the panel and the processes tell of one run.
+
+    The bench begins its next cycle if an order was missed in the first: that counts nothing.
+    """
+    wanted = {order.order_id for order in moments(0)}
+    rows = [row for row in rows if row.order_id in wanted and row.take == 1]
     frames = sum(row.frames or 0 for row in rows)
     return Figures(
         name=name,
-        orders=len(moments(0)),
-        saved=sum(row.state == "saved" for row in rows),
+        orders=len(wanted),
+        saved=len(
+            {row.order_id for row in rows}
+            - {row.order_id for row in rows if row.state != RecordingState.SAVED}
+        ),
         frames=frames,
         dropped=sum(row.dropped or 0 for row in rows),
         missing=sum(_missing(row, rate) for row in rows),
@@ -209,6 +231,7 @@ def figures(
         seconds=seconds,
         recorder_cpu_seconds=recorder_cpu_seconds,
         web_cpu_seconds=web_cpu_seconds,
+        other_cores=other_cores,
         downloaded_bytes=outcome.bytes if outcome else 0,
         failed_downloads=outcome.problems if outcome else 0,
     )
@@ -220,7 +243,7 @@ def document(runs: Sequence[Figures], rate: float) -> dict[str, Any]:
         "benchmark": "beside",
         "machine": machine(),
         "pictures_per_second": rate,
-        "runs": [asdict(run) | {"lost": run.lost} for run in runs],
+        "runs": [asdict(run) | {"lost": run.lost, "disturbed": run.disturbed} for run in runs],
         "hurt": hurt(runs),
     }
 
@@ -236,6 +259,7 @@ def shown(runs: Sequence[Figures], rate: float) -> str:
         "pedal to lamp",
         "recorder",
         "pages",
+        "others",
         "downloads",
     )
     lines = [heading] + [
@@ -248,13 +272,17 @@ def shown(runs: Sequence[Figures], rate: float) -> str:
             f"{number(max(run.pedal_to_lamp, default=0.0))} s",
             f"{number(run.recorder_cpu_seconds / run.seconds)} cores",
             f"{number(run.web_cpu_seconds / run.seconds)} cores",
+            f"{number(run.other_cores)} cores",
             f"{number(run.downloaded_bytes / run.seconds / 1e6)} MB/s",
         )
         for run in runs
     ]
-    verdict = (
-        "Downloads hurt the recording." if hurt(runs) else "Downloads cost the recording nothing."
-    )
+    verdict = {
+        True: "Downloads hurt the recording.",
+        False: "Downloads cost the recording nothing.",
+        None: "Not measured: something else on this machine had the processor. Run this again "
+        "when it has nothing else to do.",
+    }[hurt(runs)]
     return (
         f"4K, {rate:g} pictures a second, encoded as they come; the longest times of each run.\n\n"
         f"{table(lines)}\n\n{verdict}"

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import types
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+DISTURBING_CORES: Final = 0.2
+"""More than this taken by others, and figures say more about them than about recorderd."""
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
-_USER_TIME, _SYSTEM_TIME = 11, 12
-"""Their places in /proc/PID/stat, counted after the name (proc(5): fields 14 and 15)."""
+_OWN_TIMES: Final = slice(11, 13)
+_WITH_CHILDREN: Final = slice(11, 15)
+"""Their places in /proc/PID/stat, counted after the name (proc(5): fields 14 to 17)."""
+_WORK: Final = slice(1, 4)
+"""User, nice and system in /proc/stat; interrupts also count for whoever caused them."""
 
 
 def end_with_what_was_started() -> None:
@@ -45,12 +51,37 @@ def cpu_seconds(process_ids: Iterable[int]) -> float:
 
     Counted in hundredths of a second. Processes that have gone count nothing.
     """
-    return sum(_ticks(one) for one in process_ids) / _TICKS_PER_SECOND
+    return sum(_ticks(one, _OWN_TIMES) for one in process_ids) / _TICKS_PER_SECOND
 
 
 def memory_bytes(process_ids: Iterable[int]) -> int:
     """Memory of these processes; what they share counts once (Pss in proc(5))."""
     return 1024 * sum(_kilobytes(one) for one in process_ids)
+
+
+class Others:
+    """How busy everybody else on this machine is, from when this is made.
+
+    A figure is worth little if something else had the processor meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._before = _ticks_of_others()
+
+    def cores(self) -> float:
+        """Processors that were taken on average by what is not ours or our children's."""
+        ticks = _ticks_of_others() - self._before
+        return max(0.0, ticks / _TICKS_PER_SECOND / (time.monotonic() - self._began))
+
+
+def _ticks_of_others() -> int:
+    return _ticks_of_everybody() - sum(_ticks(one, _WITH_CHILDREN) for one in family(os.getpid()))
+
+
+def _ticks_of_everybody() -> int:
+    times = Path("/proc/stat").read_text().partition("\n")[0].split()
+    return sum(map(int, times[_WORK]))
 
 
 def _command(process_id: int) -> list[str]:
@@ -62,12 +93,12 @@ def _command(process_id: int) -> list[str]:
         return []
 
 
-def _ticks(process_id: int) -> int:
+def _ticks(process_id: int, times: slice) -> int:
     try:
         fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0
-    return int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])
+    return sum(map(int, fields[times]))
 
 
 def _kilobytes(process_id: int) -> int:

@@ -20,10 +20,19 @@ BEGAN = 1000.0
 FIRST, SECOND = moments(0)[:2]
 
 
-def _row(frames: int, duration_ms: int, dropped: int = 0, state: str = "saved") -> RecordingRow:
+def _row(
+    frames: int,
+    duration_ms: int,
+    dropped: int = 0,
+    state: str = "saved",
+    order: str = FIRST.order_id,
+    take: int = 1,
+) -> RecordingRow:
     values = {field.name: None for field in dataclasses.fields(RecordingRow)}
     known = {
         "id": RecordingId("1"),
+        "order_id": order,
+        "take": take,
         "state": state,
         "frames": frames,
         "dropped": dropped,
@@ -47,7 +56,9 @@ SIGNALS = [
 ]
 
 
-def _figures(rows: list[RecordingRow], outcome: Outcome | None = None) -> Figures:
+def _figures(
+    rows: list[RecordingRow], outcome: Outcome | None = None, other_cores: float = 0.0
+) -> Figures:
     return figures(
         "a run",
         rows,
@@ -58,6 +69,7 @@ def _figures(rows: list[RecordingRow], outcome: Outcome | None = None) -> Figure
         seconds=50.0,
         recorder_cpu_seconds=25.0,
         web_cpu_seconds=5.0,
+        other_cores=other_cores,
         outcome=outcome,
     )
 
@@ -82,6 +94,7 @@ def test_the_next_label_stops_the_recording_before() -> None:
         seconds=1.0,
         recorder_cpu_seconds=0.0,
         web_cpu_seconds=0.0,
+        other_cores=0.0,
         outcome=None,
     )
     assert found.stop_to_saved == [0.4]
@@ -94,6 +107,31 @@ def test_pictures_are_missing_by_the_length_of_the_video() -> None:
     assert found.lost == 15
     assert _figures([_row(101, 10_000, dropped=4)]).lost == 4
     assert _figures([_row(101, 10_000), _row(102, 10_000)]).lost == 0
+
+
+def test_a_second_cycle_counts_nothing() -> None:
+    rows = [
+        _row(101, 10_000),
+        _row(101, 10_000, order=SECOND.order_id),
+        _row(50, 10_000, take=2),
+        _row(50, 10_000, order="ORDER-1005"),
+    ]
+    found = _figures(rows)
+    assert (found.saved, found.orders, found.lost) == (2, 4, 0)
+
+
+@pytest.mark.parametrize(("state", "saved"), [("saved", 1), ("lost", 0)])
+def test_an_order_in_two_parts_is_saved_if_both_are(state: str, saved: int) -> None:
+    assert _figures([_row(101, 10_000), _row(101, 10_000, state=state)]).saved == saved
+
+
+@pytest.mark.parametrize(("alone_by", "shipped_by"), [(0.5, 0.0), (0.0, 0.5)])
+def test_a_machine_with_other_work_tells_nothing(alone_by: float, shipped_by: float) -> None:
+    alone = _figures([_row(101, 10_000)], other_cores=alone_by)
+    worse = _figures([_row(90, 10_000)], other_cores=shipped_by)
+    assert hurt([alone, worse]) is None
+    assert "Not measured" in shown([alone, worse], 10.0)
+    assert hurt([alone, _figures([_row(101, 10_000)], other_cores=shipped_by)]) is False
 
 
 def test_what_was_downloaded_meanwhile() -> None:

@@ -62,6 +62,14 @@ def test_a_missed_goal_is_a_failure(ours: float, exit_code: int) -> None:
     assert _result(ours, 4.0).exit_code == exit_code
 
 
+def test_a_machine_with_other_work_misses_no_goal() -> None:
+    result = _result(2.0, 4.0)
+    result.other_cores = 0.7
+    assert result.exit_code == 0
+    assert "Something else used 0.700 cores" in shown(result)
+    assert result.document()["disturbed"] is True
+
+
 def test_without_nginx_there_is_no_failure_but_a_line() -> None:
     result = _result(1.0, None)
     assert result.exit_code == 0

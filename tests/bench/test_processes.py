@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recorderd.bench.processes import cpu_seconds, family, memory_bytes, named
+import pytest
 
+from recorderd.bench import processes
+from recorderd.bench.processes import Others, cpu_seconds, family, memory_bytes, named
+
+TICKS = os.sysconf("SC_CLK_TCK")
 BUSY = "sum(range(10_000_000)); print('ready', flush=True); input()"
 
 
@@ -46,3 +51,23 @@ def test_who_has_gone_costs_nothing() -> None:
     assert cpu_seconds([child]) == 0
     assert memory_bytes([child]) == 0
     assert named([child], "-c") == []
+
+
+def test_our_own_children_are_not_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when they have ended: a second of work of ours must not be seen as somebody else's."""
+    everybody = 1000
+    monkeypatch.setattr(processes, "_ticks_of_everybody", lambda: everybody)
+    monkeypatch.setattr(time, "monotonic", lambda: float(everybody) / TICKS)
+    before = _ours()
+    others = Others()
+    with _child():
+        pass
+    used = _ours() - before
+    everybody += used + 2 * TICKS
+    assert used > 0
+    assert others.cores() == pytest.approx(2 * TICKS / (used + 2 * TICKS), rel=0.05)
+
+
+def _ours() -> int:
+    times = os.times()
+    return round(TICKS * sum(times[:4]))
