@@ -17,19 +17,24 @@ _STARTS: Final = (
     " ORDER BY started_at DESC LIMIT ?"
 )
 _BY_FACT: Final = (
-    f"SELECT started_at, id FROM recordings WHERE {{fact}} AND {_IN_SPAN} AND {{checks}}"
+    f"SELECT started_at, id FROM recordings WHERE {{facts}} AND {_IN_SPAN} AND {{checks}}"
     " ORDER BY started_at DESC, id DESC LIMIT ?"
+)
+_BY_IDS: Final = (
+    "SELECT started_at, id FROM recordings"
+    f" WHERE id = ANY (ARRAY(SELECT id FROM recordings WHERE {{facts}} AND {_IN_SPAN}))"
+    " AND {checks} ORDER BY started_at DESC, id DESC LIMIT ?"
 )
 _BY_PLAN: Final = (
     "WITH meeting AS MATERIALIZED ("
-    f"SELECT started_at, id FROM recordings WHERE {_IN_SPAN} AND {{checks}})"
+    f"SELECT started_at, id FROM recordings WHERE {{facts}} AND {_IN_SPAN} AND {{checks}})"
     " SELECT started_at, id FROM meeting ORDER BY started_at DESC, id DESC LIMIT ?"
 )
 _SPANS: Final = (
     f"SELECT {SPAN_BEGIN} AS moment FROM recording_fragments WHERE {MATCHING}"
     " ORDER BY rowid DESC LIMIT ?"
 )
-# SQLite keeps the order of a cross join. What has a plus before it is checked without an index.
+# SQLite keeps the order of a cross join, and asks no index for what has a plus before it.
 _BY_FRAGMENT: Final = (
     "SELECT started_at, recordings.id FROM recording_fragments"
     " CROSS JOIN recordings ON recordings.id = recording_fragments.id"
@@ -40,6 +45,7 @@ _NEAR: Final = (
     f"EXISTS (SELECT 1 FROM recordings WHERE {{facts}}"
     f" AND started_at >= {SPAN_BEGIN} AND started_at < {SPAN_BEGIN} + {SPAN_US})"
 )
+_FEW: Final = 1000
 _ENTRIES_PER_ROW: Final = 2
 """Entries of indexes that can be passed in the time it takes to read a row."""
 
@@ -59,20 +65,25 @@ class Condition:
     values: tuple[Any, ...] = ()
 
 
+class Part(NamedTuple):
+    """A stretch of time, from `low` on and before `below`, and how many rows a lead has there.
+
+    Moments are microseconds since 1970 UTC. Rows that are quick to look at count less.
+    """
+
+    low: int
+    rows: int
+    below: int
+
+
 class Lead(Protocol):
-    """One way. All moments are microseconds since 1970 UTC."""
+    """One way."""
 
-    def reach(self, low: int, below: int, count: int) -> tuple[int, int]:
-        """The moment down to which it leads to `count` rows, and how many they are.
+    def reach(self, low: int, below: int, count: int) -> Part:
+        """The last part of a stretch in which it leads to `count` rows; all of it if to fewer."""
 
-        If it leads to fewer that started in `low` <= start < `below`, the moment is `low`. Rows
-        that are quicker to look at than others count less.
-        """
-
-    def find(
-        self, low: int, below: int, conditions: Sequence[Condition], limit: int
-    ) -> list[Place]:
-        """The newest rows of the span that meet all conditions, newest first."""
+    def find(self, part: Part, conditions: Sequence[Condition], limit: int) -> list[Place]:
+        """The newest rows of a part that meet all conditions, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +93,22 @@ class ByFact:
     database: Database
     fact: Condition
 
-    def reach(self, low: int, below: int, count: int) -> tuple[int, int]:
+    def reach(self, low: int, below: int, count: int) -> Part:
         values = (*self.fact.values, low, below, count)
-        return _reach(self.database, _STARTS.format(fact=self.fact.sql), values, low)
+        return _reach(self.database, _STARTS.format(fact=self.fact.sql), values, low, below)
 
-    def find(
-        self, low: int, below: int, conditions: Sequence[Condition], limit: int
-    ) -> list[Place]:
+    def find(self, part: Part, conditions: Sequence[Condition], limit: int) -> list[Place]:
         checks = _checks(self.database, conditions)
-        sql = _BY_FACT.format(fact=self.fact.sql, checks=checks)
-        values = (*self.fact.values, low, below, *values_of(conditions), limit)
+        sql = self._form(part).format(facts=self.fact.sql, checks=checks)
+        values = (*self.fact.values, part.low, part.below, *values_of(conditions), limit)
         return [Place(*found) for found in execute(self.database, sql, values)]
+
+    def _form(self, part: Part) -> str:
+        if is_sqlite(self.database):
+            return _BY_FACT
+        # Facts have to do with starts, what was deleted is old, but a server knows that not: it
+        # would walk back through all starts.
+        return _BY_IDS if part.rows <= _FEW else _BY_PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +123,23 @@ class ByFragment:
     expression: str
     facts: Sequence[Condition]
 
-    def reach(self, low: int, below: int, count: int) -> tuple[int, int]:
+    def reach(self, low: int, below: int, count: int) -> Part:
         values = (*matching(self.expression, low, below), count * _ENTRIES_PER_ROW)
-        moment, entries = _reach(self.database, _SPANS, values, low)
-        return moment, entries // _ENTRIES_PER_ROW
+        part = _reach(self.database, _SPANS, values, low, below)
+        return part._replace(rows=part.rows // _ENTRIES_PER_ROW)
 
-    def find(
-        self, low: int, below: int, conditions: Sequence[Condition], limit: int
-    ) -> list[Place]:
+    def find(self, part: Part, conditions: Sequence[Condition], limit: int) -> list[Place]:
         facts = " AND ".join(fact.sql for fact in self.facts)
         near = _NEAR.format(facts=facts) if facts else "TRUE"
         sql = _BY_FRAGMENT.format(near=near, checks=_checks(self.database, conditions))
-        matched = matching(self.expression, low, below)
-        rows = execute(
-            self.database,
-            sql,
-            (*matched, *values_of(self.facts), low, below, *values_of(conditions)),
+        values = (
+            *matching(self.expression, part.low, part.below),
+            *values_of(self.facts),
+            part.low,
+            part.below,
+            *values_of(conditions),
         )
+        rows = execute(self.database, sql, values)
         found: list[Place] = []
         for row in rows:
             place = Place(*row)
@@ -137,32 +153,30 @@ class ByFragment:
 
 @dataclass(frozen=True, slots=True)
 class ByPlan:
-    """Through whatever indexes a server thinks best for all rows that meet a condition.
+    """Through whatever indexes a server thinks best for all rows that meet some conditions.
 
     Asked for the newest ones it might walk back through all others until it has met them, which
     takes long if they are old.
     """
 
     database: Database
-    condition: Condition
+    facts: Sequence[Condition]
 
-    def reach(self, low: int, below: int, count: int) -> tuple[int, int]:  # noqa: ARG002
-        return low, 0
+    def reach(self, low: int, below: int, count: int) -> Part:  # noqa: ARG002
+        return Part(low, 0, below)
 
-    def find(
-        self, low: int, below: int, conditions: Sequence[Condition], limit: int
-    ) -> list[Place]:
-        met = [self.condition, *conditions]
-        sql = _BY_PLAN.format(checks=_checks(self.database, met))
-        found = execute(self.database, sql, (low, below, *values_of(met), limit))
-        return [Place(*each) for each in found]
+    def find(self, part: Part, conditions: Sequence[Condition], limit: int) -> list[Place]:
+        facts = " AND ".join(fact.sql for fact in self.facts) or "TRUE"
+        sql = _BY_PLAN.format(facts=facts, checks=_checks(self.database, conditions))
+        values = (*values_of(self.facts), part.low, part.below, *values_of(conditions), limit)
+        return [Place(*found) for found in execute(self.database, sql, values)]
 
 
-def _reach(database: Database, moments: str, values: Sequence[Any], low: int) -> tuple[int, int]:
-    """The last of the moments, or `low` if they are not as many as the last value asks for."""
+def _reach(database: Database, moments: str, values: Sequence[Any], low: int, below: int) -> Part:
+    """As far as the last of the moments; all if they are not as many as the last value says."""
     sql = f"SELECT min(moment), count(*) FROM ({moments}) AS moments"
     moment, count = execute(database, sql, values).fetchone()
-    return (max(low, moment) if count == values[-1] else low), count
+    return Part(max(low, moment) if count == values[-1] else low, count, below)
 
 
 def _span(place: Place) -> int:
@@ -170,8 +184,9 @@ def _span(place: Place) -> int:
 
 
 def _checks(database: Database, conditions: Sequence[Condition]) -> str:
-    no_index = "+" if is_sqlite(database) else ""
-    return " AND ".join(f"{no_index}({each.sql})" for each in conditions) or "TRUE"
+    """All conditions, so that no index is used for them."""
+    form = "+({})" if is_sqlite(database) else "({}) IS TRUE"
+    return " AND ".join(form.format(condition.sql) for condition in conditions) or "TRUE"
 
 
 def is_sqlite(database: Database) -> bool:

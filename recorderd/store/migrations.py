@@ -193,6 +193,15 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             PRIMARY KEY (recording_id, job)
         )""",
     ),
+    (
+        # With the id in them a server need not read rows to tell which they are.
+        """{postgresql_only} DROP INDEX recordings_state""",
+        """{postgresql_only} DROP INDEX recordings_station""",
+        """{postgresql_only} CREATE INDEX recordings_state
+            ON recordings (state, started_at, id, station, flagged)""",
+        """{postgresql_only} CREATE INDEX recordings_station
+            ON recordings (station, started_at, id, state, flagged)""",
+    ),
 )
 """Statements that bring the schema from version N to N + 1, in SQL for both databases.
 

@@ -28,6 +28,7 @@ from recorderd.store.leads import (
     ByPlan,
     Condition,
     Lead,
+    Part,
     Place,
     is_sqlite,
 )
@@ -135,46 +136,46 @@ def _places(database: Database, wanted: Wanted, limit: int) -> list[Place]:
         if untried and is_rare:
             leads = _with_fragment(database, untried, facts, leads)
             untried = ""
-        low, in_round = wanted.low, leads or [ByFact(database, _ALL)]
-        lead = in_round[0]
-        if untried or len(in_round) > 1:
-            low, lead = _rarest(in_round, low, below, count)
-        found_now = lead.find(low, below, conditions, limit - len(found))
+        in_round = leads or [ByFact(database, _ALL)]
+        part, lead = Part(wanted.low, count, below), in_round[0]
+        if untried or len(in_round) > 1 or not is_sqlite(database):
+            part, lead = _rarest(in_round, part)
+        found_now = lead.find(part, conditions, limit - len(found))
         is_rare = len(found_now) * _RARE < count
         found += found_now
-        below, count = low, count * _GROWTH
+        below, count = part.low, count * _GROWTH
     return found
 
 
-def _rarest(leads: Sequence[Lead], low: int, below: int, count: int) -> tuple[int, Lead]:
-    """What leads furthest back within so many rows, and to when."""
-    reaches: list[tuple[tuple[int, int], Lead]] = []
+def _rarest(leads: Sequence[Lead], wanted: Part) -> tuple[Part, Lead]:
+    """What leads furthest back within so many rows, and the part of time that it leads through."""
+    count = wanted.rows
+    reaches: list[tuple[Part, Lead]] = []
     for lead in leads:
-        reach = lead.reach(low, below, count)
-        reaches.append((reach, lead))
+        part = lead.reach(wanted.low, wanted.below, count)
+        reaches.append((part, lead))
         # What leads to all with fewer need not be compared with more.
-        count = reach[1]
+        count = part.rows
         if count == 0:
             break
-    (low, _), lead = min(reaches, key=itemgetter(0))
-    return low, lead
+    return min(reaches, key=itemgetter(0))
 
 
 def _with_fragment(
     database: Database, fragment: str, facts: Sequence[Condition], leads: list[Lead]
 ) -> list[Lead]:
     if not is_sqlite(database):
-        return [ByPlan(database, _like(fragment))]
+        return [ByPlan(database, _like(fragment) or facts)]
     expression = fragments.expression(database, fragment)
     return leads if expression is None else [*leads, ByFragment(database, expression, facts)]
 
 
-def _like(fragment: str) -> Condition:
-    """The condition for which PostgreSQL may ask its index of trigrams.
+def _like(fragment: str) -> list[Condition]:
+    """The condition for which PostgreSQL asks its index of trigrams; none if it has none of them.
 
-    Asked for what has none it would read all of it. pg_trgm takes trigrams of words, with the
-    blanks around them (https://www.postgresql.org/docs/current/pgtrgm.html).
+    Then it would read all of the index. pg_trgm takes trigrams of words and the blanks around
+    them (https://www.postgresql.org/docs/current/pgtrgm.html).
     """
     if re.search(r"[a-z0-9]{3}|[a-z0-9]{2}[ -/:]|[ -/:][a-z0-9]{2}", fragment) is None:
-        return _ALL
-    return Condition("search_text LIKE ?", (f"%{escaped_for_like(fragment)}%",))
+        return []
+    return [Condition("search_text LIKE ?", (f"%{escaped_for_like(fragment)}%",))]

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorderd.core.model import RecordingId, RecordingState
-from recorderd.store import fragments, newest
+from recorderd.store import fragments, leads, newest
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.database import CatalogueUnavailableError
 from recorderd.store.identity import new_recording_id
@@ -180,6 +180,7 @@ def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(newest, "_FIRST_ROUND", 1)
         monkeypatch.setattr(newest, "_GROWTH", 2)
         monkeypatch.setattr(newest, "_RARE", 1)
+        monkeypatch.setattr(leads, "_FEW", 3)
         monkeypatch.setattr(fragments, "_WHOLE", 4)
         monkeypatch.setattr(fragments, "_PIECE", 4)
         monkeypatch.setattr(fragments, "_RARE", 3)
