@@ -16,7 +16,7 @@ LONGEST_TEXT: Final = 512
 MOST_ROWS: Final = 200
 CURSOR_PATTERN: Final = r"(-?[0-9]{1,17})\.([0-9a-f-]{36})"
 _CURSOR: Final = re.compile(CURSOR_PATTERN)
-_YES: Final = {"1": True, "true": True, "on": True, "": False, "0": False, "false": False}
+YES: Final = {"1": True, "true": True, "on": True, "": False, "0": False, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def read_question(query: Mapping[str, str]) -> Question:
     state = _text(query, "state")
     if state and state not in {known.value for known in RecordingState}:
         raise _bad("state", "one of " + ", ".join(known.value for known in RecordingState))
-    flagged = _YES.get(_text(query, "flagged").lower())
+    flagged = YES.get(_text(query, "flagged").lower())
     if flagged is None:
         raise _bad("flagged", "1 or 0")
     search = Search(

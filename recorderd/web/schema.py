@@ -13,7 +13,7 @@ from recorderd.core.model import RecordingState
 from recorderd.mp4.snapshot import Snapshot
 from recorderd.store.reader import RecordingRow
 from recorderd.web.encoding import STATES
-from recorderd.web.questions import CURSOR_PATTERN, LONGEST_TEXT, MOST_ROWS
+from recorderd.web.questions import CURSOR_PATTERN, LONGEST_TEXT, MOST_ROWS, YES
 from recorderd.web.so_far import plays_so_far
 
 LINKS: Final = ("page", "video", "download", "label", "thumbnail")
@@ -124,8 +124,10 @@ def description(prefix: str) -> dict[str, Any]:
                         "to", "Started on this day at the latest, or before this moment", _MOMENT
                     ),
                     _query("station", "Made by this station", _TEXT),
-                    _query("flagged", "1: marked to be looked at", {"enum": ["0", "1"]}),
-                    _query("state", "In this state", {"enum": [s.value for s in RecordingState]}),
+                    _query("flagged", "1: marked to be looked at", {"enum": list(YES)}),
+                    _query(
+                        "state", "In this state", {"enum": [*(s.value for s in RecordingState), ""]}
+                    ),
                     _query(
                         "limit",
                         "At most so many",
