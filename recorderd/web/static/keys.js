@@ -24,7 +24,6 @@ const shortcuts = {};
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.target.closest("input, select, textarea")) return;
     const quick = !event.repeat && event.timeStamp - last < GAP_MILLISECONDS;
-    last = event.timeStamp;
     if (event.key === "Enter") {
       if (quick && typed.length >= SHORTEST_LABEL) {
         event.preventDefault();
@@ -35,6 +34,7 @@ const shortcuts = {};
     }
     const letter = event.key.length === 1;
     if (letter) {
+      last = event.timeStamp;
       typed = quick ? typed + event.key : event.key;
       if (quick) clearTimeout(waiting);
     }
