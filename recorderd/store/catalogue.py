@@ -36,6 +36,7 @@ from recorderd.store.records import LogEntry as LogEntry
 from recorderd.store.records import NewRecording as NewRecording
 from recorderd.store.records import Unfinished as Unfinished
 from recorderd.store.schema import (
+    FOOTAGE_KEY,
     Recording,
     Tables,
     microseconds,
@@ -361,7 +362,7 @@ class Catalogue:
 
     @property
     def _footage_key(self) -> str:
-        return f"footage_id of {self._station}"
+        return FOOTAGE_KEY + self._station
 
     def _footage_id(self, tables: Tables) -> str | None:
         row = tables.meta.get_or_none(tables.meta.key == self._footage_key)

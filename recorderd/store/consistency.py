@@ -16,6 +16,7 @@ from recorderd.core.model import RecordingState
 from recorderd.settings import Settings
 from recorderd.store.footage import MARKER_NAME
 from recorderd.store.reader import reading
+from recorderd.store.schema import FOOTAGE_KEY
 
 KEPT: Final = (
     RecordingState.CAPTURED,
@@ -257,7 +258,7 @@ def _rows(url: str, footage_id: str | None) -> list[_Row]:
 def footage_id_of(settings: Settings) -> str | None:
     """The disk that this station's footage lies on. Raises CatalogueError."""
     with reading(settings.database_url) as tables:
-        key = f"footage_id of {settings.station.name}"
+        key = FOOTAGE_KEY + settings.station.name
         row = tables.meta.get_or_none(tables.meta.key == key)
         return None if row is None else str(row.value)
 

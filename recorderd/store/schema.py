@@ -234,6 +234,8 @@ def tables_of(database: Database) -> Tables:
 
 
 SCHEMA_VERSION_KEY: Final = "schema_version"
+FOOTAGE_KEY: Final = "footage_id of "
+"""In `meta`, before the name of a station: the id of the disk on which its footage lies."""
 
 _LOCK: Final = int.from_bytes(b"recorder")
 """The number under which stations that bring a schema up to date wait for each other."""

@@ -15,7 +15,7 @@ from recorderd.store.migrations import FIRST_LINE, LAST_LINE
 from recorderd.store.newest import Wanted, escaped_for_like, newest
 from recorderd.store.reader import RecordingRow, failure_of, reading, row_of
 from recorderd.store.records import Failure
-from recorderd.store.schema import Recording, Tables, microseconds, search_text
+from recorderd.store.schema import FOOTAGE_KEY, Recording, Tables, microseconds, search_text
 
 LONGEST_SECONDS: Final = 3.0
 """No search may read for longer: others wait for their turn."""
@@ -138,10 +138,9 @@ def job_failure(url: str, recording_id: str, job: str) -> Failure | None:
 
 def stations(url: str) -> list[str]:
     """Name the stations that keep footage in this catalogue."""
-    prefix = "footage_id of "
     with reading(url, LONGEST_SECONDS) as tables:
         keys = [each.key for each in tables.meta.select()]
-    return sorted(key.removeprefix(prefix) for key in keys if key.startswith(prefix))
+    return sorted(key.removeprefix(FOOTAGE_KEY) for key in keys if key.startswith(FOOTAGE_KEY))
 
 
 def totals(url: str) -> Totals:

@@ -18,7 +18,7 @@ from recorderd.web.library import look_up, missing
 from recorderd.web.media import Media
 from recorderd.web.problems import ProblemError
 from recorderd.web.ranges import Part, Validators
-from recorderd.web.sending import Bytes, OpenFile, Sender, Span
+from recorderd.web.sending import OpenFile, Sender, Span
 
 log = structlog.get_logger("web")
 
@@ -90,9 +90,9 @@ class OpenPieces:
             raise
         self.validators = Validators(f'"{version.hexdigest()[:32]}"', datetime.now(UTC))
 
-    def spans(self, part: Part) -> list[Bytes | Span]:
+    def spans(self, part: Part) -> list[bytes | Span]:
         """What to send of it, in order."""
-        found: list[Bytes | Span] = []
+        found: list[bytes | Span] = []
         begin = 0
         for piece in self._pieces:
             size = len(piece) if isinstance(piece, bytes) else piece.size

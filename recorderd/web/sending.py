@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, TypeAlias
+from typing import BinaryIO, Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -25,9 +25,6 @@ _CHUNK_SECONDS: Final = 120.0
 """A client that takes longer for one chunk (35 kB/s) has gone, or means harm."""
 
 log = structlog.get_logger("web")
-
-
-Bytes: TypeAlias = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class Content(Protocol):
     @property
     def validators(self) -> Validators: ...
 
-    def spans(self, part: Part) -> Sequence[Bytes | Span]: ...
+    def spans(self, part: Part) -> Sequence[bytes | Span]: ...
 
     def close(self) -> None: ...
 
@@ -71,13 +68,12 @@ class OpenFile:
         if not stat.S_ISREG(status.st_mode):
             self.file.close()
             raise FileNotFoundError(f"{path} is not a file")
-        self.inode = status.st_ino
         self.size = status.st_size
         self.validators = Validators.of(status.st_ino, status.st_mtime_ns, status.st_size)
 
-    def spans(self, part: Part) -> list[Bytes | Span]:
+    def spans(self, part: Part) -> list[bytes | Span]:
         """What to send of it, in order."""
-        found: list[Bytes | Span] = []
+        found: list[bytes | Span] = []
         if part.start < len(self.head):
             found.append(self.head[part.start : part.end + 1])
         moved = self.begin - len(self.head)

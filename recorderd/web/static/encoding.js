@@ -7,13 +7,9 @@
 
   const refresh = async () => {
     if (document.hidden) return;
-    let recording;
-    try {
-      const response = await fetch(box.dataset.url);
-      if (!response.ok) return;
-      recording = await response.json();
-    } catch {
-      text.textContent = "No connection to the station.";
+    const { document: recording, problem } = await askStation(box.dataset.url);
+    if (problem) {
+      text.textContent = problem;
       return;
     }
     if (recording.encoding === null) {
