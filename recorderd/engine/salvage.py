@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, cast
 
 import av
-from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Stream
-from av.video.codeccontext import VideoCodecContext
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingId
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
+from recorderd.engine.remux import decoder_of, is_whole, opened, remux
 from recorderd.engine.torn_end import leave_out_torn_end
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import (
-    Beginning,
     Patch,
     closing_undone,
     fragment_places,
     is_closed,
     reopen,
 )
-from recorderd.store.footage import FOOTAGE_MODE, RecordingFiles, publish
+from recorderd.store.footage import RecordingFiles, publish
 
 UNWRITTEN_TAG = "recorder_unwritten_ns"
 """In a file that was put together again: how long after its last picture the torn one was last
@@ -39,12 +34,6 @@ _LONGEST_UNWRITTEN_NS: Nanoseconds = 60 * NANOSECONDS_PER_SECOND
 """A longer time, or less than none, means that the wall clock was set in between."""
 MOST_BAD_FRAGMENTS = 20
 """After a power cut some file systems hold zeros where the last seconds should be."""
-
-_REMUX_OPTIONS: Final = {
-    "movflags": "hybrid_fragmented+use_metadata_tags",
-    "frag_duration": "1000000",
-    "max_interleave_delta": "1",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +56,14 @@ def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> 
     frames = 0
     first = last = None
     try:
-        with _opened(path, end, patch) as container:
+        with opened(path, end, patch) as container:
             stream = container.streams.video[0]
-            context = _decoder_of(stream)
+            context = decoder_of(stream)
             if context is None:
                 return None
             with contextlib.suppress(av.FFmpegError):  # the torn end of a file is expected
                 for packet in container.demux(stream):
-                    if packet.pts is None or not _is_whole(packet):
+                    if packet.pts is None or not is_whole(packet):
                         continue
                     frames += 1
                     moment = packet.pts * packet.time_base
@@ -92,78 +81,6 @@ def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> 
             )
     except (av.FFmpegError, IndexError):
         return None
-
-
-@contextlib.contextmanager
-def _opened(path: Path, end: int | None, patch: Patch | None) -> Iterator[InputContainer]:
-    """Raises OSError or av.FFmpegError."""
-    with contextlib.ExitStack() as stack:
-        source: str | Beginning = str(path)
-        if end is not None or patch is not None:
-            size = path.stat().st_size if end is None else end
-            source = Beginning(stack.enter_context(path.open("rb")), size, patch)
-        # FFmpeg is not to guess: it takes two bytes of garbage for a picture.
-        container = av.open(source, "r", format="mp4", metadata_errors="replace")
-        yield stack.enter_context(container)
-
-
-def _decoder_of(stream: Stream) -> VideoCodecContext | None:
-    """PyAV gives none where a damaged header names no codec, though it declares otherwise."""
-    return cast("VideoCodecContext | None", stream.codec_context)
-
-
-def _is_whole(packet: Packet[Any]) -> bool:
-    """FFmpeg gives out what is there of a picture over which the file ends, and marks it."""
-    return packet.size > 0 and not packet.is_corrupt
-
-
-def remux(
-    source: Path,
-    target: Path,
-    end: int | None = None,
-    patch: Patch | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> None:
-    """Copy every readable packet into an ordinary MP4, forced onto the disk, with more tags.
-
-    `end` and `patch` are those of `facts_of`. Fragments are left in it as in
-    any recording, so that it can be salvaged again should it be cut off later.
-    Raises StorageError (disk full, or not a video); `target` is then removed.
-    """
-    try:
-        with (
-            storage_errors(target),
-            _opened(source, end, patch) as torn,
-            av.open(str(target), "w", format="mp4", options=_REMUX_OPTIONS) as whole,
-        ):
-            whole.metadata.update({**torn.metadata, **(tags or {})})
-            streams = {
-                stream.index: whole.add_stream_from_template(stream, opaque=True)
-                for stream in torn.streams
-                if stream.type in ("video", "subtitle") and _decoder_of(stream) is not None
-            }
-            for stream in whole.streams.video:
-                if stream.codec_context.name == "hevc":
-                    stream.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
-            with contextlib.suppress(av.FFmpegError):
-                for packet in torn.demux():
-                    wanted = packet.stream_index in streams and _is_whole(packet)
-                    if wanted and packet.dts is not None:
-                        packet.stream = streams[packet.stream_index]
-                        whole.mux_one(packet)
-        with storage_errors(target):
-            descriptor = os.open(target, os.O_RDONLY)
-            os.fchmod(descriptor, FOOTAGE_MODE)
-            try:
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            target.unlink(missing_ok=True)
-        if isinstance(error, ValueError):
-            raise StorageError(f"{source} is not right: {error}", "It is kept") from error
-        raise
 
 
 def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | NothingLeft:

@@ -6,8 +6,6 @@ disk before.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from recorderd.engine.footage_file import storage_errors
+from recorderd.engine.remux import remux
 from recorderd.errors import StorageError
-from recorderd.store.footage import FOOTAGE_MODE
 
 MOST_GROUPS = 600
 """Groups of pictures to look at from the end: more cannot have been written between two syncs."""
@@ -48,7 +46,7 @@ def leave_out_torn_end(path: Path) -> None:
         shorter = path.with_suffix(".shorter.mp4")
         shorter.unlink(missing_ok=True)
         try:
-            _copy_first(path, shorter, count)
+            remux(path, shorter, pictures=count)
             shorter.replace(path)
         except StorageError:
             pass  # No room, most likely.
@@ -103,39 +101,3 @@ def _playing(stream: VideoStream, packets: Sequence[bytes]) -> int:
         except av.InvalidDataError:
             return number
     return len(packets)
-
-
-def _copy_first(source: Path, target: Path, count: int) -> None:
-    """Copy so many pictures and what belongs to them, forced onto the disk."""
-    with (
-        storage_errors(target),
-        av.open(str(source), "r", format="mp4", metadata_errors="replace") as torn,
-        av.open(str(target), "w", format="mp4", options={"movflags": "use_metadata_tags"}) as whole,
-    ):
-        whole.metadata.update(torn.metadata)
-        streams = {
-            stream.index: whole.add_stream_from_template(stream, opaque=True)
-            for stream in torn.streams
-            if stream.type in ("video", "subtitle")
-        }
-        for stream in whole.streams.video:
-            if stream.codec_context.name == "hevc":
-                stream.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
-        video = torn.streams.video[0].index
-        with contextlib.suppress(av.InvalidDataError):
-            for packet in torn.demux():
-                if packet.stream_index not in streams or packet.dts is None:
-                    continue
-                if packet.stream_index == video:
-                    if not count:
-                        break
-                    count -= 1
-                packet.stream = streams[packet.stream_index]
-                whole.mux_one(packet)
-    with storage_errors(target):
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fchmod(descriptor, FOOTAGE_MODE)
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -17,7 +17,8 @@ from recorderd.engine import verify
 from recorderd.engine.footage_file import FootageFile
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.engine.pipelines import CopyPipeline
-from recorderd.engine.salvage import facts_of, remux, salvage
+from recorderd.engine.remux import remux
+from recorderd.engine.salvage import facts_of, salvage
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import fragment_places, is_closed, reopen
 from recorderd.store.footage import RecordingFiles

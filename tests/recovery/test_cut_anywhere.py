@@ -69,7 +69,7 @@ def test_where_the_mended_file_holds_less_the_original_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The muxer may refuse pictures that can be read."""
-    real = salvage.remux
+    real = remux
 
     def shorter(
         source: Path, target: Path, _end: int | None, patch: Patch | None, tags: dict[str, str]
