@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recorderd.engine import salvage, verify
+from recorderd.engine.remux import remux
 from recorderd.mp4.boxes import Patch, is_closed
 from tests.engine.pictures import numbers_in
 from tests.recovery.disk import COUNT, LENGTH_MS, Disk, video
