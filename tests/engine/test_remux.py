@@ -1,0 +1,52 @@
+"""Copying what plays of a file, and nothing half done when that fails."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from recorderd.engine.remux import remux
+from recorderd.errors import StorageError
+from tests.mp4.growing import pictures, written
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file may become larger: writing more fails, as on a full disk (setrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source.mp4"
+    path.write_bytes(written(width=640).growing)
+    return path
+
+
+def test_a_disk_that_takes_no_more_is_not_the_end_of_the_file(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.mp4"
+    with largest_file(source.stat().st_size // 2), pytest.raises(StorageError):
+        remux(source, target)
+    assert not target.exists()
+
+
+def test_only_so_many_pictures(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.mp4"
+    remux(source, target, pictures=17)
+    assert pictures(target) == pictures(source)[:17]
+
+
+def test_what_was_copied_could_be_put_together_again(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.mp4"
+    remux(source, target)
+    assert b"moof" in target.read_bytes()
+    assert pictures(target) == pictures(source)
