@@ -12,6 +12,7 @@ import pytest
 from recorderd.engine.remux import remux
 from recorderd.errors import StorageError
 from tests.mp4.growing import pictures, written
+from tests.syncs import Syncs
 
 
 @contextmanager
@@ -50,3 +51,13 @@ def test_what_was_copied_could_be_put_together_again(source: Path, tmp_path: Pat
     remux(source, target)
     assert b"moof" in target.read_bytes()
     assert pictures(target) == pictures(source)
+
+
+def test_it_is_on_the_disk_before_it_may_take_the_place_of_another(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut just after the rename would leave neither the torn file nor this one."""
+    syncs = Syncs(monkeypatch)
+    target = tmp_path / "target.mp4"
+    remux(source, target)
+    assert syncs.has_all_of(target)

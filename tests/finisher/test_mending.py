@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ from recorderd.engine.salvage import facts_of
 from recorderd.finisher import run
 from recorderd.finisher.run import Finisher
 from recorderd.mp4.boxes import is_closed
+from recorderd.recovery.mending import enter
 from tests.engine.pictures import numbers_in
 from tests.recovery.disk import COUNT, WRITTEN_MS, Disk, new, video
+from tests.syncs import Syncs
 
 
 @pytest.fixture
@@ -47,6 +50,23 @@ def finisher(disk: Disk) -> Finisher:
 
 def _roomy(monkeypatch: pytest.MonkeyPatch, room: bool) -> None:
     monkeypatch.setattr(Finisher, "_has_room_beside", lambda *_: room)
+
+
+def test_it_is_on_the_disk_under_its_name_before_its_row_says_so(
+    disk: Disk, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _roomy(monkeypatch, True)
+    syncs = Syncs(monkeypatch)
+    on_disk: list[bool] = []
+
+    def looking(*arguments: Any) -> str:
+        file = disk.video()
+        on_disk.append(syncs.has_all_of(file) and file.name in syncs.folders[file.parent])
+        return enter(*arguments)
+
+    monkeypatch.setattr(run, "enter", looking)
+    finisher.look()
+    assert on_disk == [True]
 
 
 def test_it_becomes_an_ordinary_recording(

@@ -10,6 +10,7 @@ import pytest
 from recorderd.store import holds
 from recorderd.store.holds import HoldAction, HoldRequest, ask, change, pending, take_in
 from tests.store.shelf import Shelf
+from tests.syncs import Syncs
 
 
 def request(
@@ -55,6 +56,17 @@ def test_who_and_why_are_in_the_event_log(shelf: Shelf) -> None:
 def test_order_that_nobody_knows(shelf: Shelf) -> None:
     outcome = change(shelf.catalogue, request(order_id="nobody's"))
     assert (outcome.there, outcome.changed, outcome.deleted) == (0, 0, 0)
+
+
+def test_a_request_is_on_the_disk_before_it_is_promised(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs = Syncs(monkeypatch)
+    file = shelf.settings.hold_requests_file
+    for _ in range(2):
+        assert ask(shelf.settings, request(), lambda: True)
+        assert syncs.has_all_of(file)
+    assert file.name in syncs.folders[file.parent]
 
 
 def test_requests_are_taken_in_in_their_order_and_once(shelf: Shelf) -> None:

@@ -14,6 +14,7 @@ from recorderd.store.catalogue import Catalogue
 from recorderd.store.holds import HoldAction, HoldRequest, ask, change
 from recorderd.store.removal import Going
 from tests.store.shelf import NOW, Shelf
+from tests.syncs import Syncs
 
 
 class PlugPulledError(BaseException):
@@ -59,6 +60,16 @@ def delete(shelf: Shelf, recording_id: RecordingId) -> None:
 def ask_to_hold(shelf: Shelf, order_id: str = "SO-1") -> bool:
     request = HoldRequest.now(HoldAction.HOLD, order_id, "Anna", "a complaint")
     return ask(shelf.settings, request, lambda: True)
+
+
+def test_it_is_gone_from_the_disk_before_the_row_says_so(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording_id, _other = shelf.put(), shelf.put()
+    files = shelf.files(recording_id)
+    syncs = Syncs(monkeypatch)
+    delete(shelf, recording_id)
+    assert not syncs.folders[files[0].parent] & {file.name for file in files}
 
 
 def test_leaves_what_is_known_and_nothing_else(shelf: Shelf) -> None:
