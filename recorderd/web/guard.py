@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from recorderd.settings import WebSettings
 from recorderd.web.archive import ASKER
 from recorderd.web.problems import ProblemError, link_has_expired
-from recorderd.web.templates import PREFIX
+from recorderd.web.templates import place
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 CLIENT: Final = web.RequestKey("client", str)
@@ -165,7 +165,7 @@ def guarded(guard: Guard, is_open: Callable[[str], bool]) -> Middleware:
                 "This computer asks faster than the station wants to answer. Wait a moment.",
                 {"Retry-After": "1"},
             )
-        path = request.path.removeprefix(request.config_dict[PREFIX])
+        path = place(request)
         request[OPEN] = is_open(path)
         if address is None or not (request[OPEN] or guard.admits(address)):
             if path.startswith("/shared/"):

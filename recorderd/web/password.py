@@ -17,7 +17,7 @@ from recorderd.web.archive import Archive
 from recorderd.web.guard import CLIENT, HTTPS, OPEN, Allowance, address_of, neighbourhood
 from recorderd.web.keys import Signer
 from recorderd.web.problems import ProblemError, wants_json
-from recorderd.web.templates import PREFIX, render
+from recorderd.web.templates import PREFIX, place, render
 
 COOKIE: Final = "recorderd"
 SESSION_SECONDS: Final = 12 * 3600.0
@@ -64,7 +64,7 @@ class Door:
     def middleware(self) -> Middleware:
         @web.middleware
         async def locked(request: web.Request, handler: Handler) -> web.StreamResponse:
-            path = request.path.removeprefix(request.config_dict[PREFIX])
+            path = place(request)
             open_to_all = request[OPEN] or path in _OPEN_PLACES or path.startswith("/static/")
             if not self._hashed or open_to_all or await self._may_enter(request):
                 return await handler(request)

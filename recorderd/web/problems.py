@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from recorderd.errors import CatalogueError
 from recorderd.store.database import CatalogueTooSlowError, CatalogueUnavailableError
-from recorderd.web.templates import PREFIX, render
+from recorderd.web.templates import place, render
 
 RETRY_SECONDS: Final = 2
 _TITLES: Final = {
@@ -39,7 +39,7 @@ class ProblemError(Exception):
 
 def wants_json(request: web.Request) -> bool:
     """Whether a program asks, not a person's browser."""
-    path = request.path.removeprefix(request.config_dict[PREFIX])
+    path = place(request)
     accept = request.headers.get("Accept", "")
     return path.startswith(("/api/", "/openapi.json")) or (
         "json" in accept and "text/html" not in accept
@@ -73,7 +73,7 @@ def answer(request: web.Request, problem: ProblemError) -> web.Response:
 
 def _is_outside(request: web.Request) -> bool:
     """Whether somebody without access asks, to whom the search would be refused as well."""
-    return request.path.removeprefix(request.config_dict[PREFIX]).startswith("/shared/")
+    return place(request).startswith("/shared/")
 
 
 @web.middleware

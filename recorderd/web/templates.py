@@ -16,6 +16,11 @@ ASSETS = web.AppKey("assets", Assets)
 TEMPLATES = web.AppKey("templates", Environment)
 
 
+def place(request: web.Request) -> str:
+    """What is asked for, as a path without the proxy's prefix."""
+    return request.path.removeprefix(request.config_dict[PREFIX])
+
+
 def environment(prefix: str, assets: Assets) -> Environment:
     """The templates of the pages. All text is escaped; what is missing is an error."""
     made = Environment(
