@@ -109,6 +109,8 @@ def test_retention_makes_room_before_the_station_has_to_refuse(
             stderr=subprocess.DEVNULL,
         )
         try:
+            # Before, the catalogue may be there without its tables.
+            daemon.wait_for(Signal.READY)
             deadline = time.monotonic() + 120
             while not any(row.state == "deleted" for row in daemon.rows()):
                 assert daemon.status().get("faults", {}) == {}
