@@ -38,6 +38,8 @@ class Trouble:
     leaves_torn = False
     """Whether a video may stay `damaged`, playable up to where it was cut off: without room for
     a whole one the torn one is kept, and mended later."""
+    repeats = False
+    """Whether the camera shows a picture more than once."""
 
     def settings(self, folder: Path, mode: str) -> dict[str, dict[str, Any]]:
         return {}
@@ -124,6 +126,7 @@ def _trial(rig: Rig, trouble: Trouble, random: Random) -> Outcome | None:
         before_ns=round(mended * 1e9),
         settled=settled,
         torn=trouble.leaves_torn,
+        repeats=trouble.repeats,
     )
     outcome.violations += found.violations
     outcome.left_over = found.left_over
@@ -272,6 +275,25 @@ class CameraRubbish(Camera):
     word = "rubbish"
     heard_within = HEARD_SECONDS
     lasts = (2.0, 3.0)
+
+
+class CameraFrozen(Camera):
+    """It looks alive, but shows what was there a while ago."""
+
+    word = "still"
+    frozen_seconds = 2.0
+    heard_within = frozen_seconds + HEARD_SECONDS
+    lasts = (0.0, 3.0)
+    repeats = True
+
+    def settings(self, folder: Path, mode: str) -> dict[str, dict[str, Any]]:
+        merged = super().settings(folder, mode)
+        merged["camera"]["frozen_seconds"] = self.frozen_seconds
+        return merged
+
+    def look(self, rig: Rig, outcome: Outcome) -> None:
+        if "sends the same picture again and again" not in rig.daemon.log.read_text():
+            outcome.violations.append("the journal does not say that the picture stands still")
 
 
 class CameraFloods(Camera):

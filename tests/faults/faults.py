@@ -29,8 +29,10 @@ class Fault:
     happens: str
     may_be_lost: str
     trials: Trials
-    quick: int
-    """How many trials are made each time the tests run; 0 leaves it to scripts/faults."""
+    quick: int = 1
+    """How many trials are made each time the tests run."""
+    round: int = 5
+    """How many trials scripts/faults makes before another fault has its turn."""
 
     def __str__(self) -> str:
         return self.name
@@ -67,7 +69,6 @@ FAULTS: Final = (
         "the engine closes its files; the next station goes on with them",
         "nothing",
         partial(_kills, "station"),
-        1,
     ),
     Fault(
         "kill-engine",
@@ -75,7 +76,6 @@ FAULTS: Final = (
         "the order goes on in its next part; the part before is repaired",
         _UNSYNCED,
         partial(_kills, "engine"),
-        1,
     ),
     Fault(
         "kill-scanner",
@@ -83,7 +83,6 @@ FAULTS: Final = (
         "it is started again, recording goes on",
         "nothing",
         partial(_kills, "scanner"),
-        1,
     ),
     Fault(
         "kill-web",
@@ -91,7 +90,6 @@ FAULTS: Final = (
         "they are started again, recording goes on",
         "nothing",
         partial(_kills, "web"),
-        0,
     ),
     Fault(
         "kill-finisher",
@@ -99,7 +97,7 @@ FAULTS: Final = (
         "it does the job again",
         "nothing",
         kills.finisher_kills,
-        2,
+        quick=2,
     ),
     Fault(
         "kill-everything",
@@ -107,7 +105,6 @@ FAULTS: Final = (
         "the next start repairs the video; its row says `recovered`",
         _UNSYNCED,
         partial(_kills, "everything"),
-        2,
     ),
     *(
         Fault(
@@ -116,7 +113,8 @@ FAULTS: Final = (
             "the next start repairs the video; its row says `recovered`",
             _UNSYNCED,
             partial(_power_cuts, mode),
-            3,
+            quick=3,
+            round=15,
         )
         for mode in MODES
     ),
@@ -126,7 +124,8 @@ FAULTS: Final = (
         "it does the job again",
         "nothing",
         kills.finisher_power_cuts,
-        2,
+        quick=2,
+        round=10,
     ),
     Fault(
         "disk-full",
@@ -134,7 +133,6 @@ FAULTS: Final = (
         "alarm; without room to repair it the video is kept as it is; goes on by itself",
         _UNSYNCED,
         _breaking(breaking.FullAtAnyWrite),
-        1,
     ),
     Fault(
         "small-disk",
@@ -142,7 +140,6 @@ FAULTS: Final = (
         "alarm, the recording is closed before the disk is full; goes on by itself",
         "nothing",
         partial(_rooted, _breaking(breaking.SmallDisk)),
-        0,
     ),
     Fault(
         "no-more-files",
@@ -150,7 +147,6 @@ FAULTS: Final = (
         "alarm; goes on by itself",
         "nothing",
         partial(_rooted, _breaking(breaking.NoMoreFiles)),
-        0,
     ),
     Fault(
         "io-errors",
@@ -158,7 +154,6 @@ FAULTS: Final = (
         "alarm; goes on by itself",
         _UNSYNCED,
         _breaking(breaking.FailingDisk),
-        0,
     ),
     Fault(
         "one-io-error",
@@ -166,7 +161,6 @@ FAULTS: Final = (
         "the part is closed or the step is done again",
         _UNSYNCED,
         _breaking(breaking.OneFailure),
-        1,
     ),
     Fault(
         "read-only",
@@ -174,7 +168,6 @@ FAULTS: Final = (
         "alarm; goes on by itself",
         _UNSYNCED,
         _breaking(breaking.ReadOnly),
-        0,
     ),
     Fault(
         "mount-vanishes",
@@ -182,7 +175,6 @@ FAULTS: Final = (
         "alarm; goes on by itself",
         _UNSYNCED,
         partial(_rooted, _breaking(breaking.FootageVanishes)),
-        1,
     ),
     Fault(
         "mount-missing",
@@ -190,7 +182,6 @@ FAULTS: Final = (
         "alarm, nothing is recorded anywhere else; begins by itself",
         "nothing",
         partial(_rooted, breaking.missing_mount),
-        0,
     ),
     Fault(
         "encoder-fails",
@@ -198,7 +189,6 @@ FAULTS: Final = (
         "the next part begins at once with another encoder",
         "nothing",
         _breaking(breaking.FailingEncoder),
-        1,
     ),
     Fault(
         "camera-gone",
@@ -206,7 +196,6 @@ FAULTS: Final = (
         "alarm; on its return the order goes on as the next part",
         "nothing",
         _breaking(breaking.CameraGone),
-        1,
     ),
     Fault(
         "camera-silent",
@@ -214,7 +203,6 @@ FAULTS: Final = (
         "alarm; then as above",
         "nothing",
         _breaking(breaking.CameraSilent),
-        0,
     ),
     Fault(
         "camera-rubbish",
@@ -222,7 +210,6 @@ FAULTS: Final = (
         "alarm; then as above",
         "nothing",
         _breaking(breaking.CameraRubbish),
-        0,
     ),
     Fault(
         "camera-floods",
@@ -230,7 +217,13 @@ FAULTS: Final = (
         "it is all recorded",
         "nothing",
         _breaking(breaking.CameraFloods),
-        0,
+    ),
+    Fault(
+        "camera-frozen",
+        "the camera sends the very same picture for ever",
+        "alarm after `camera.frozen_seconds`; then as above",
+        "nothing",
+        _breaking(breaking.CameraFrozen),
     ),
     Fault(
         "clock-steps",
@@ -238,7 +231,6 @@ FAULTS: Final = (
         "nothing: lengths come from the monotonic clock",
         "nothing",
         _breaking(breaking.ClockStepped),
-        0,
     ),
     Fault(
         "no-clock",
@@ -246,7 +238,6 @@ FAULTS: Final = (
         "the rows are corrected and say so",
         "nothing",
         _breaking(breaking.NoClock),
-        1,
     ),
     Fault(
         "catalogue-locked",
@@ -254,7 +245,6 @@ FAULTS: Final = (
         "alarm; videos go on, their rows follow",
         "nothing",
         _breaking(breaking.LockedCatalogue),
-        1,
     ),
     Fault(
         "catalogue-damaged",
@@ -262,7 +252,6 @@ FAULTS: Final = (
         "alarm; no video is touched, a backup fits again",
         "nothing",
         breaking.damaged_catalogue,
-        0,
     ),
     Fault(
         "memory-limit",
@@ -270,7 +259,6 @@ FAULTS: Final = (
         "it is started again, the order goes on",
         _UNSYNCED,
         _breaking(breaking.MemoryLimit),
-        1,
     ),
     Fault(
         "pedal-stuck",
@@ -278,7 +266,6 @@ FAULTS: Final = (
         "alarm; labels work",
         "nothing",
         _breaking(breaking.PedalStuck),
-        0,
     ),
     Fault(
         "no-gpio",
@@ -286,6 +273,5 @@ FAULTS: Final = (
         "status and journal say so; it records",
         "nothing",
         breaking.no_gpio,
-        0,
     ),
 )

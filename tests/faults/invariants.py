@@ -30,7 +30,7 @@ from tests.station.clips import counters
 
 KEPT = (RecordingState.SAVED, RecordingState.RECOVERED)
 ENDED = (*KEPT, RecordingState.DAMAGED, RecordingState.LOST, RecordingState.DELETED)
-BEHIND_SECONDS = 15.0
+BEHIND_SECONDS = 30.0
 """Rows may follow so much later than their files while a catalogue that failed catches up."""
 _RED = (Signal.RECORDING, Signal.STOPS_SOON, Signal.FAULT_RECORDING)
 
@@ -60,10 +60,12 @@ def check(
     settled: bool = True,
     running: bool = True,
     torn: bool = False,
+    repeats: bool = False,
 ) -> Outcome:
     """Look at everything that began before this monotonic moment. The station may run.
 
     `torn`: a video may have stayed `damaged`, if it plays up to where it was cut off.
+    `repeats`: the camera may have shown a picture again.
     """
     outcome = Outcome()
     found = outcome.violations
@@ -79,7 +81,7 @@ def check(
         elif row.state not in KEPT:
             found.append(f"promised {recording_id}: {row.state} ({row.problem})")
     for row in rows:
-        _check_row(rig, row, found, torn)
+        _check_row(rig, row, found, torn, repeats)
     for recording_id in rig.known.keys() - by_id.keys():
         found.append(f"{recording_id} has vanished from the catalogue")
     _check_takes(list(by_id.values()), found)
@@ -99,7 +101,7 @@ def _check_database(rig: Rig, found: list[str]) -> None:
             found.append(f"foreign_key_check: {table}")
 
 
-def _check_row(rig: Rig, row: Recording, found: list[str], torn: bool) -> None:
+def _check_row(rig: Rig, row: Recording, found: list[str], torn: bool, repeats: bool) -> None:
     if row.state not in ENDED:
         return  # counted by `settled`, or being recorded now
     video = rig.settings.footage_folder / row.path
@@ -128,7 +130,7 @@ def _check_row(rig: Rig, row: Recording, found: list[str], torn: bool) -> None:
         return
     if len(shown) != row.frames:
         found.append(f"{row.id}: {len(shown)} pictures play, {row.frames} in the row")
-    whole = len(shown) if row.dropped else _whole_pictures(shown)
+    whole = len(shown) if row.dropped else _whole_pictures(shown, repeats)
     rig.whole_pictures[row.id] = whole
     # A page that never reached the disk may lie in the pictures that a fault may cost.
     damaged = (len(shown) - whole) / RATE
@@ -137,11 +139,12 @@ def _check_row(rig: Rig, row: Recording, found: list[str], torn: bool) -> None:
     rig.known[row.id] = facts
 
 
-def _whole_pictures(shown: list[int | None]) -> int:
+def _whole_pictures(shown: list[int | None], repeats: bool) -> int:
     """How many there are until one is damaged or missing."""
+    steps = (0, 1) if repeats else (1,)
     before: int | None = None
     for count, number in enumerate(shown):
-        if number is None or (before is not None and (number - before) % PICTURES != 1):
+        if number is None or (before is not None and (number - before) % PICTURES not in steps):
             return count
         before = number
     return len(shown)

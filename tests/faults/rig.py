@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import mmap
 import os
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -38,6 +38,7 @@ ORDER_SECONDS: Final = 1.2
 PICTURES: Final = round(len(ORDERS) * ORDER_SECONDS * RATE)
 """In the clip, which begins anew for ever; each shows its number."""
 
+WEB_PORT: Final = 8080
 MODES: Final = ("defer", "copy", "encode")
 SETTLE_SECONDS: Final = 30.0
 _OPEN: Final = (RecordingState.RECORDING, RecordingState.CAPTURED)
@@ -45,38 +46,51 @@ _OPEN: Final = (RecordingState.RECORDING, RecordingState.CAPTURED)
 
 @cache
 def workshop() -> Path:
-    """A folder for what all trials share."""
-    return Path(mkdtemp(prefix="recorderd-faults-"))
+    """A folder for what all trials share, of whichever process was the first to ask."""
+    folder = Path(mkdtemp(prefix="recorderd-faults-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
-@cache
+def prepare() -> None:
+    """Make all of it, so that many trials at once find it there."""
+    for mode in MODES:
+        clip(mode)
+    library()
+    proofs()
+
+
 def clip(mode: str) -> Path:
     """Labels that follow one another without a pause: something is always being recorded."""
     codec = "libx264" if mode == "copy" else "mjpeg"
     path = workshop() / f"{codec}.mp4"
+    if path.exists():
+        return path
     acts = [(ORDER_SECONDS, order) for order in ORDERS]
     # H.264 is given a keyframe with each second.
     write_clip(path, acts, rate=RATE, codec=codec, size=SIZE)
     return path
 
 
-@cache
 def library() -> Path:
     """disk_trace.c, compiled."""
     source = Path(__file__).with_name("disk_trace.c")
     made = workshop() / "disk_trace.so"
+    if made.exists():
+        return made
     command = ["gcc", "-O2", "-shared", "-fPIC", "-o", str(made), str(source), "-ldl"]
     subprocess.run(command, check=True)
     return made
 
 
-@cache
-def proofs() -> str:
+def proofs() -> Path:
     """What the encoder's probe found, so that not every trial has to find it anew."""
     folder = workshop() / "probe"
-    with Rig(folder, "encode") as rig:
-        rig.daemon.wait_for(Signal.RECORDING)
-    return (folder / "state" / "encoders.json").read_text()
+    found = folder / "state" / "encoders.json"
+    if not folder.exists():
+        with Rig(folder, "encode") as rig:
+            rig.daemon.wait_for(Signal.RECORDING)
+    return found
 
 
 def settings_of(mode: str) -> dict[str, dict[str, Any]]:
@@ -102,16 +116,15 @@ def settings_of(mode: str) -> dict[str, dict[str, Any]]:
             "scans_per_second": 10.0,
         },
         "log": {"format": "json", "level": "debug"},
-        "web": {"address": "127.0.0.1", "port": _free_port()},
+        "web": {"address": _own_address(), "port": WEB_PORT},
     }
 
 
-@cache
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _own_address() -> str:
+    """All of 127.0.0.0/8 is this machine (RFC 6890): each process of the harness has its own
+    part of it, so that no two stations want the same port."""
+    high, low = divmod(os.getpid() % (1 << 22), 1 << 16)
+    return f"127.{64 + high}.{low >> 8}.{low & 255}"
 
 
 class Control:
@@ -177,7 +190,7 @@ class Rig:
             state.rename(self.daemon.state)
         self.daemon.state.mkdir(exist_ok=True)
         if mode == "encode" and folder != workshop() / "probe":
-            (self.daemon.state / "encoders.json").write_text(proofs())
+            shutil.copy(proofs(), self.daemon.state)
         self.settings: Settings = load(self.daemon.config, environment={}).settings
         self.control = Control(folder / "control")
         self.trace = folder / "trace"

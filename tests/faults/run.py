@@ -1,31 +1,27 @@
-"""`scripts/faults`: try every fault, many times, and say what was lost.
-
-scripts/faults [--trials N] [--minutes M] [--seed S] [--table] [NAME ...]
-"""
+"""`scripts/faults`: try every fault, many times, and say what was lost."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
+import signal
 import sys
 import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Final
 
 from tests.faults.faults import FAULTS, Fault
-from tests.faults.invariants import Outcome
+from tests.faults.rounds import Report, Round, prepare, sensible_jobs, side_by_side
 
 README: Final = Path(__file__).parents[2] / "recorderd" / "README.md"
 BEGIN: Final = "<!-- made by scripts/faults --table -->"
 END: Final = "<!-- end of what scripts/faults made -->"
-_ROUND: Final = 5
-"""Trials of one fault before the next one has its turn."""
+TRIALS: Final = 100
+"""Of each fault, if nothing else is asked for."""
 
 
 @dataclass(slots=True)
@@ -37,62 +33,105 @@ class Tally:
     """Trials after which anything at all that was filmed is in no file."""
     worst_seconds: float = 0.0
     left_over: int = 0
+    seconds: float = 0.0
+    """What its rounds took, each in its own process."""
     violations: list[str] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
-        self.trials += 1
-        self.losses += outcome.lost_seconds > 0.0
-        self.worst_seconds = max(self.worst_seconds, outcome.lost_seconds)
-        self.left_over += outcome.left_over > 0
-        self.violations += outcome.violations
+    def add(self, report: Report) -> None:
+        for outcome in report.outcomes:
+            self.trials += 1
+            self.losses += outcome.lost_seconds > 0.0
+            self.worst_seconds = max(self.worst_seconds, outcome.lost_seconds)
+            self.left_over += outcome.left_over > 0
+        self.seconds += report.seconds
+        self.violations += report.violations
+
+    @property
+    def seconds_each(self) -> float:
+        return self.seconds / self.trials if self.trials else 0.0
+
+
+class Plan:
+    """Which round is next: faults have their turns, until there were enough trials of each."""
+
+    def __init__(self, faults: list[Fault], trials: int | None, seed: int) -> None:
+        """`trials` of each fault; None: without end."""
+        self._faults = list(faults)
+        self._left = {fault.name: trials for fault in faults}
+        self._turns = {fault.name: 0 for fault in faults}
+        self._seed = seed
+
+    def following(self) -> Round | None:
+        for number, fault in enumerate(self._faults):
+            left = self._left[fault.name]
+            count = fault.round if left is None else min(fault.round, left)
+            if count <= 0:
+                continue
+            self._faults.append(self._faults.pop(number))
+            if left is not None:
+                self._left[fault.name] = left - count
+            turn = self._turns[fault.name]
+            self._turns[fault.name] = turn + 1
+            return Round(fault, f"{self._seed}-{turn}", count)
+        return None
+
+    def ended(self, report: Report) -> None:
+        """Trials in which nothing was felt are made up for; a fault that cannot be tried on
+        this machine is not tried for ever."""
+        fault = report.round.fault
+        if report.problem or report.cut_short:
+            return
+        left = self._left[fault.name]
+        if not report.outcomes:
+            self._left[fault.name] = 0
+        elif left is not None:
+            self._left[fault.name] = left + report.round.count - len(report.outcomes)
 
 
 def run(
-    faults: list[Fault], trials: int, minutes: float | None, seed: int, folder: Path
-) -> dict[str, Tally]:
-    """So many trials of each, in turns, or until the time is over."""
+    faults: list[Fault],
+    trials: int | None,
+    minutes: float | None,
+    seed: int,
+    folder: Path,
+    jobs: int = 1,
+) -> tuple[dict[str, Tally], bool]:
+    """So many trials of each, or until the time is over; True: it was broken off (Ctrl-C)."""
     tallies = {fault.name: Tally() for fault in faults}
     deadline = time.monotonic() + minutes * 60 if minutes is not None else None
-    turn = 0
-    while any(tally.trials < trials for tally in tallies.values()):
-        for fault in faults:
-            tally = tallies[fault.name]
-            count = min(_ROUND, trials - tally.trials)
-            if count > 0:
-                _one_round(fault, count, f"{seed}-{turn}", folder, tally)
-                print(_line(fault.name, tally), flush=True)
-            if deadline is not None and time.monotonic() > deadline:
-                return tallies
-        turn += 1
-    return tallies
-
-
-def _one_round(fault: Fault, count: int, seed: str, folder: Path, tally: Tally) -> None:
-    place = folder / f"{fault.name}-{seed}"
-    place.mkdir()
-    before = tally.trials
-    violations = len(tally.violations)
+    plan = Plan(faults, trials, seed)
+    reports = side_by_side(plan.following, folder, jobs, deadline)
     try:
-        for outcome in fault.trials(place, count, Random(f"{fault.name}-{seed}")):
-            tally.add(outcome)
-            for violation in outcome.violations:
-                print(f"VIOLATION {fault.name} seed {seed}: {violation}", flush=True)
-    except Exception:
-        tally.add(Outcome([f"seed {seed}: {traceback.format_exc()[-3000:]}"]))
-        print(tally.violations[-1], flush=True)
-    if tally.trials == before:
-        tally.trials += count  # nothing could be tried here; do not try for ever
-    if len(tally.violations) == violations:
-        rmtree(place, ignore_errors=True)
+        for report in reports:
+            plan.ended(report)
+            name, tally = report.round.fault.name, tallies[report.round.fault.name]
+            tally.add(report)
+            for violation in report.violations:
+                print(f"VIOLATION {name} seed {report.round.seed}: {violation}", flush=True)
+            print(_line(name, tally) + _cut_short(report), flush=True)
+    except KeyboardInterrupt:
+        return tallies, True
+    finally:
+        reports.close()
+    return tallies, False
 
 
-_HEADING: Final = f"{'fault':<22}{'trials':>8}{'losses':>8}{'worst (s)':>11}{'violations':>12}"
+def _cut_short(report: Report) -> str:
+    if not report.cut_short:
+        return ""
+    made = f"{len(report.outcomes)} of {report.round.count} trials"
+    return f"  round {report.round.seed} cut short: the time is over, {made} were made"
+
+
+_HEADING: Final = (
+    f"{'fault':<22}{'trials':>8}{'losses':>8}{'worst (s)':>11}{'violations':>12}{'s/trial':>9}"
+)
 
 
 def _line(name: str, tally: Tally) -> str:
     return (
         f"{name:<22}{tally.trials:>8}{tally.losses:>8}"
-        f"{tally.worst_seconds:>11.2f}{len(tally.violations):>12}"
+        f"{tally.worst_seconds:>11.2f}{len(tally.violations):>12}{tally.seconds_each:>9.1f}"
     )
 
 
@@ -102,6 +141,7 @@ def summary(tallies: dict[str, Tally]) -> str:
         sum(tally.trials for tally in tallies.values()),
         sum(tally.losses for tally in tallies.values()),
         max((tally.worst_seconds for tally in tallies.values()), default=0.0),
+        seconds=sum(tally.seconds for tally in tallies.values()),
         violations=[text for tally in tallies.values() for text in tally.violations],
     )
     return "\n".join([*lines, _line("all", total)])
@@ -139,8 +179,11 @@ def write_table(tallies: dict[str, Tally], readme: Path = README) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these faults")
-    parser.add_argument("--trials", type=int, default=100, help="of each fault (100)")
+    parser.add_argument("--trials", type=int, help=f"of each fault ({TRIALS})")
     parser.add_argument("--minutes", type=float, help="stop after so long")
+    parser.add_argument(
+        "--jobs", type=int, default=sensible_jobs(), help="rounds side by side (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="chooses the instants (1)")
     parser.add_argument("--table", action="store_true", help="write the table in the README")
     parser.add_argument("--json", type=Path, help="write the numbers into this file, too")
@@ -154,14 +197,25 @@ def main() -> int:
     unknown = [name for name in options.names if name not in known]
     if unknown:
         parser.error(f"there is no fault {unknown[0]}; --list names them")
+    if options.jobs < 1:
+        parser.error("--jobs must be 1 or more")
     faults = [known[name] for name in options.names] or list(FAULTS)
+    trials = options.trials
+    if trials is None and options.minutes is None:
+        trials = TRIALS
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(mkdtemp(prefix="recorderd-fault-trials-"))
-    print(_HEADING)
-    tallies = run(faults, options.trials, options.minutes, options.seed, folder)
+    began = time.monotonic()
+    prepare()
+    print(f"{options.jobs} rounds side by side\n{_HEADING}", flush=True)
+    tallies, broken_off = run(faults, trials, options.minutes, options.seed, folder, options.jobs)
     print(f"\n{summary(tallies)}")
+    minutes = (time.monotonic() - began) / 60
+    made = sum(tally.trials for tally in tallies.values())
+    print(f"\n{made} trials in {minutes:.1f} minutes: {made / minutes:.1f} a minute")
     broken = any(tally.violations for tally in tallies.values())
     if broken:
-        print(f"\nThe folders of the trials with violations are kept in {folder}")
+        print(f"The folders of the trials with violations are kept in {folder}")
     else:
         rmtree(folder, ignore_errors=True)
     if options.json is not None:
@@ -171,11 +225,15 @@ def main() -> int:
                 "losses": tally.losses,
                 "worst_seconds": round(tally.worst_seconds, 3),
                 "left_over": tally.left_over,
+                "seconds_each": round(tally.seconds_each, 1),
                 "violations": tally.violations,
             }
             for name, tally in tallies.items()
         }
         options.json.write_text(json.dumps(numbers, indent=2))
+    if broken_off:
+        print("It was broken off." + (" The table is not written." if options.table else ""))
+        return 1
     if options.table:
         write_table(tallies)
     return 1 if broken else 0
