@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from recorderd.store.footage import thumbnail_path
 from tests.faults.invariants import Outcome, check, lost_seconds, most_lost
 from tests.faults.power import cuts
 from tests.faults.replay import Disk, Luck, difference, records
-from tests.faults.rig import Rig, command, kill_quietly, library
+from tests.faults.rig import Rig, command, kill_quietly, library, workshop
 
 Victim = Callable[[Rig], None]
 
@@ -94,17 +95,12 @@ def _aftermath(rig: Rig, fault_ns: int) -> Outcome:
 
 
 class Unfinished:
-    """A state folder with videos that wait to be encoded, hashed and given thumbnails."""
+    """Copies of a state folder with videos that wait to be encoded, hashed and given thumbnails."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        rig = Rig(folder / "made", "defer")
-        with rig:
-            for _ in range(3):
-                rig.daemon.wait_for(Signal.SAVED, 30, after=time.monotonic())
-        self.saved = rig.saved_lines()
-        self._made = rig.daemon.state
-        self._proofs: bytes | None = None
+        self._made = unfinished()
+        self.saved: list[str] = json.loads((self._made / "saved.json").read_text())
         self._number = 0
 
     def copy(self, state: Path | None = None) -> Rig:
@@ -113,18 +109,26 @@ class Unfinished:
         folder = self._folder / f"copy-{self._number}"
         if state is None:
             state = self._folder / f"state-{self._number}"
-            shutil.copytree(self._made, state)
-        if self._proofs is not None:
-            (state / "encoders-when-idle.json").write_bytes(self._proofs)
+            shutil.copytree(self._made / "state", state)
         return Rig(folder, "defer", state=state)
 
-    def learn(self) -> None:
-        """Probe the encoders once for all."""
-        rig = self.copy()
-        finisher = start_finisher(rig)
-        wait_finished(rig)
-        end(finisher)
-        self._proofs = (rig.daemon.state / "encoders-when-idle.json").read_bytes()
+
+def unfinished() -> Path:
+    """The folder of such a state folder; the encoders' probe is done."""
+    made = workshop() / "unfinished"
+    if made.exists():
+        return made
+    rig = Rig(made, "defer")
+    with rig:
+        for _ in range(3):
+            rig.daemon.wait_for(Signal.SAVED, 30, after=time.monotonic())
+    (made / "saved.json").write_text(json.dumps(rig.saved_lines()))
+    tried = Unfinished(workshop()).copy()
+    finisher = start_finisher(tried)
+    wait_finished(tried)
+    end(finisher)
+    shutil.copy(tried.daemon.state / "encoders-when-idle.json", rig.daemon.state)
+    return made
 
 
 def start_finisher(rig: Rig, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -155,27 +159,27 @@ def wait_finished(rig: Rig, seconds: float = 60.0) -> bool:
 
 
 def finisher_kills(folder: Path, count: int, random: Random) -> Iterator[Outcome]:
-    unfinished = Unfinished(folder)
-    unfinished.learn()
+    copies = Unfinished(folder)
     done = 0
     while done < count:
-        rig = unfinished.copy()
+        rig = copies.copy()
         while done < count:
             finisher = start_finisher(rig)
             time.sleep(random.uniform(0.0, 2.5))
             end(finisher, signal.SIGKILL)
             done += 1
             if random.random() < 0.4 or done == count:
-                yield _finish(rig, unfinished.saved)
+                outcome = _finish(rig, copies.saved)
+                yield outcome
+                if not outcome.violations:
+                    shutil.rmtree(rig.folder)
                 break
             yield Outcome()
-        shutil.rmtree(rig.folder)
 
 
 def finisher_power_cuts(folder: Path, count: int, random: Random) -> Iterator[Outcome]:
-    unfinished = Unfinished(folder)
-    unfinished.learn()
-    rig = unfinished.copy()
+    copies = Unfinished(folder)
+    rig = copies.copy()
     disk = Disk(rig.daemon.state)
     finisher = start_finisher(
         rig,
@@ -203,8 +207,8 @@ def finisher_power_cuts(folder: Path, count: int, random: Random) -> Iterator[Ou
         done = place
         state = folder / f"left-{number}"
         disk.leave(state, random.choice(list(Luck)), random)
-        left = unfinished.copy(state)
-        outcome = _finish(left, unfinished.saved)
+        left = copies.copy(state)
+        outcome = _finish(left, copies.saved)
         yield outcome
         if not outcome.violations:
             shutil.rmtree(left.folder)

@@ -18,7 +18,7 @@ from random import Random
 from shutil import rmtree
 from typing import Final
 
-from tests.faults import rig
+from tests.faults import kills, rig
 from tests.faults.faults import Fault
 from tests.faults.invariants import Outcome
 
@@ -77,11 +77,16 @@ def prepare() -> None:
     Raises RuntimeError.
     """
     rig.workshop()
-    process = _PROCESSES.Process(target=rig.prepare)
+    process = _PROCESSES.Process(target=_prepare)
     process.start()
     process.join()
     if process.exitcode != 0:
         raise RuntimeError(f"preparing the trials ended with exit code {process.exitcode}")
+
+
+def _prepare() -> None:
+    rig.prepare()
+    kills.unfinished()
 
 
 def side_by_side(
