@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, Final
 
 from recorderd.core.signals import Signal
-from tests.faults.invariants import Outcome, check, lost_seconds, most_lost
+from tests.faults.invariants import Outcome, check, lost_seconds, lost_too_much
 from tests.faults.rig import RATE, Rig, clip, command
 from tests.faults.rig import Control as Calls
 
@@ -131,8 +131,7 @@ def _trial(rig: Rig, trouble: Trouble, random: Random) -> Outcome | None:
     outcome.violations += found.violations
     outcome.left_over = found.left_over
     outcome.lost_seconds = lost_seconds(rig, began_ns, rig.daemon.signals())
-    if outcome.lost_seconds > most_lost(rig.mode):
-        outcome.violations.append(f"{outcome.lost_seconds:.2f} s from before were lost")
+    outcome.violations += lost_too_much(rig.mode, outcome.lost_seconds, began_ns)
     if rig.daemon.process.poll() is not None:
         outcome.violations.append("the station has ended")
     trouble.look(rig, outcome)

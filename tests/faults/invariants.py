@@ -16,6 +16,7 @@ from recorderd.core.model import RecordingState
 from recorderd.core.signals import Signal
 from recorderd.store.consistency import Comparison, Finding, Kind, footage_id_of
 from recorderd.store.schema import Recording
+from tests.faults.metronome import metronome
 from tests.faults.rig import (
     GOP_SECONDS,
     ORDERS,
@@ -40,6 +41,16 @@ def most_lost(mode: str) -> float:
     pictures, the picture that was about to come, and in mode encode the pre-roll."""
     group = {"defer": 1 / RATE, "copy": 1.0, "encode": GOP_SECONDS + PRE_ROLL_SECONDS}[mode]
     return SYNC_SECONDS + group + 1 / RATE
+
+
+def lost_too_much(mode: str, seconds: float, fault_ns: int) -> list[str]:
+    """Words if a fault at this monotonic moment has cost more than it may. A machine that is
+    busy with something else is late with everything; so much is not the station's fault."""
+    late = metronome().late_seconds(fault_ns)
+    if seconds <= most_lost(mode) + late:
+        return []
+    words = f"{seconds:.2f} s were lost, {most_lost(mode):.2f} s may be (mode {mode})"
+    return [words + (f", and {late:.2f} s as the machine was late" if late else "")]
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from random import Random
 from recorderd.core.signals import Signal
 from recorderd.finisher.fingerprint import fingerprint
 from recorderd.store.footage import thumbnail_path
-from tests.faults.invariants import Outcome, check, lost_seconds, most_lost
+from tests.faults.invariants import Outcome, check, lost_seconds, lost_too_much
 from tests.faults.power import cuts
 from tests.faults.replay import Disk, Luck, difference, records
 from tests.faults.rig import Rig, command, kill_quietly, library, workshop
@@ -86,8 +86,7 @@ def _aftermath(rig: Rig, fault_ns: int) -> Outcome:
     settled = rig.wait_settled(fault_ns)
     outcome = check(rig, rig.saved_lines(), before_ns=fault_ns, settled=settled)
     outcome.lost_seconds = lost_seconds(rig, fault_ns, rig.daemon.signals())
-    if outcome.lost_seconds > most_lost(rig.mode):
-        outcome.violations.append(f"{outcome.lost_seconds:.2f} s were lost")
+    outcome.violations += lost_too_much(rig.mode, outcome.lost_seconds, fault_ns)
     return outcome
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from recorderd.core.signals import Signal
-from tests.faults.invariants import Outcome, check, fsck, lost_seconds, most_lost
+from tests.faults.invariants import Outcome, check, fsck, lost_seconds, lost_too_much
 from tests.faults.replay import NAMING, Disk, Luck, Operation, Record, difference, records
 from tests.faults.rig import Rig
 
@@ -121,8 +121,7 @@ def start_on(left: Left, traced: Traced, folder: Path, *, command: bool = False)
     if code != 0:
         outcome.violations.append(f"the station ended with exit code {code}")
     outcome.lost_seconds = lost_seconds(rig, left.moment_ns, traced.signals)
-    if outcome.lost_seconds > most_lost(traced.mode):
-        outcome.violations.append(f"{outcome.lost_seconds:.2f} s were lost")
+    outcome.violations += lost_too_much(traced.mode, outcome.lost_seconds, left.moment_ns)
     if command and not outcome.left_over:
         outcome.violations += fsck(rig)
     return outcome

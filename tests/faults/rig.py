@@ -25,6 +25,7 @@ from recorderd.errors import RecorderdError
 from recorderd.settings import Settings
 from recorderd.store.reader import reading
 from recorderd.store.schema import Recording
+from tests.faults.metronome import metronome
 from tests.station.clips import write_clip
 from tests.station.daemon import Daemon
 
@@ -210,6 +211,7 @@ class Rig:
                 "FAULTS_CONTROL": str(self.control.path),
                 **({"FAULTS_TRACE": str(self.trace)} if trace else {}),
             }
+        metronome()  # it has to beat before the fault
         self.started_ns = time.monotonic_ns()
         self.daemon.start(*options, environment=environment)
         return self
