@@ -113,7 +113,7 @@ FAULTS: Final = (
             "the next start repairs the video; its row says `recovered`",
             _UNSYNCED,
             partial(_power_cuts, mode),
-            quick=3,
+            quick=2,
             round=15,
         )
         for mode in MODES

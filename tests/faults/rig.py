@@ -53,12 +53,11 @@ def workshop() -> Path:
     return folder
 
 
-def prepare() -> None:
-    """Make all of it, so that many trials at once find it there."""
+def make_tools() -> None:
+    """So that many trials at once find them there."""
     for mode in MODES:
         clip(mode)
     library()
-    proofs()
 
 
 def clip(mode: str) -> Path:

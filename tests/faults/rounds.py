@@ -67,26 +67,24 @@ class Report:
         found = [text for outcome in self.outcomes for text in outcome.violations]
         if self.problem:
             made = f"after {len(self.outcomes)} of {self.round.count} trials"
-            found.append(f"seed {self.round.seed}, {made}: {self.problem}")
-        return found
+            found.append(f"{made}: {self.problem}")
+        return [f"seed {self.round.seed}: {text}" for text in found]
 
 
 def prepare() -> None:
-    """Make what all rounds share, in a process of its own: its threads must not be forked.
+    """Make what all rounds share, in processes of their own: their threads must not be forked.
 
     Raises RuntimeError.
     """
     rig.workshop()
-    process = _PROCESSES.Process(target=_prepare)
-    process.start()
-    process.join()
-    if process.exitcode != 0:
-        raise RuntimeError(f"preparing the trials ended with exit code {process.exitcode}")
-
-
-def _prepare() -> None:
-    rig.prepare()
-    kills.unfinished()
+    for makers in ((rig.make_tools,), (rig.proofs, kills.unfinished)):
+        processes = [_PROCESSES.Process(target=maker) for maker in makers]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+            if process.exitcode != 0:
+                raise RuntimeError(f"preparing the trials ended with exit code {process.exitcode}")
 
 
 def side_by_side(

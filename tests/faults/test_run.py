@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -41,7 +42,7 @@ def test_losses_and_violations_are_counted(tmp_path: Path) -> None:
     tallies, broken_off = run.run([fault], 3, None, 1, tmp_path)
     tally = tallies["breaks"]
     assert (tally.trials, tally.losses, tally.worst_seconds) == (3, 2, 0.4)
-    assert tally.violations == ["a promise"]
+    assert tally.violations == ["seed 1-0: a promise"]
     assert run.summary(tallies).splitlines()[-1].split()[:5] == ["all", "3", "2", "0.40", "1"]
     assert not broken_off
 
@@ -67,6 +68,12 @@ def test_a_fault_that_was_not_felt_is_tried_again(tmp_path: Path) -> None:
 
     tallies, _ = run.run([_named("half felt", half)], 20, None, 1, tmp_path)
     assert tallies["half felt"].trials == 20
+
+
+def test_a_quick_run_tries_as_few_as_each_fault_says(tmp_path: Path) -> None:
+    faults = [replace(_named(name, _drawn), quick=count) for name, count in (("a", 1), ("b", 2))]
+    tallies, _ = run.run(faults, 100, None, 1, tmp_path, quick=True)
+    assert [tallies[name].trials for name in ("a", "b")] == [1, 2]
 
 
 def test_the_same_seed_chooses_the_same_instants_with_any_number_of_jobs(tmp_path: Path) -> None:
