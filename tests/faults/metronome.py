@@ -7,12 +7,14 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 _PERIOD: Final = 0.05
+_BEATS_TO_A_SYNC: Final = 8
+"""As often as a station syncs its footage here: more would itself keep the disk busy."""
 _WINDOW_NS: Final = 2_000_000_000
 _HOPS: Final = 3
 """Threads of the engine that a picture passes on its way to the disk, each of which may have to
@@ -20,7 +22,7 @@ wait as long as this one: the camera's, the recording's, the one that syncs."""
 
 
 class Metronome:
-    """Wakes up, writes a byte and syncs it, again and again; on a machine with nothing else to do
+    """Wakes up again and again, and syncs a byte now and then; on a machine with nothing else to do
     no beat is late. Only whoever reads a list that one thread appends to."""
 
     def __init__(self, folder: Path) -> None:
@@ -30,10 +32,11 @@ class Metronome:
         self._thread.start()
 
     def _beat(self) -> None:
-        while True:
+        for number in count():
             time.sleep(_PERIOD)
-            os.pwrite(self._file, b".", 0)
-            os.fdatasync(self._file)
+            if number % _BEATS_TO_A_SYNC == 0:
+                os.pwrite(self._file, b".", 0)
+                os.fdatasync(self._file)
             self._beats.append(time.monotonic_ns())
 
     def late_seconds(self, moment_ns: int) -> float:
