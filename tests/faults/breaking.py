@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, Final
 
 from recorderd.core.signals import Signal
-from tests.faults.invariants import Outcome, check, lost_seconds, lost_too_much
+from tests.faults.invariants import Outcome, check, lost_seconds, lost_too_much, stands
 from tests.faults.rig import RATE, Rig, clip, command
 from tests.faults.rig import Control as Calls
 
@@ -82,17 +82,22 @@ def _trials(kind: type[Trouble], folder: Path, count: int, random: Random) -> It
     trouble.prepare(rig)
     rig.start(preload=trouble.preload)
     try:
-        since = 0.0
         for _ in range(count):
-            rig.daemon.wait_for(Signal.RECORDING, 30, after=since)
+            if not rig.wait(lambda: _records(rig), 60):
+                raise AssertionError(f"it does not record: {rig.daemon.log.read_text()[-3000:]}")
             outcome = _trial(rig, trouble, random)
             if outcome is not None:
                 yield outcome
-            since = 0.0
     finally:
         with suppress(AssertionError, subprocess.TimeoutExpired):
             rig.stop()
         trouble.clear_away(rig)
+
+
+def _records(rig: Rig) -> bool:
+    """Whether the lamp says so; before that there is nothing that a fault could break."""
+    standing = [shown for _, shown in rig.daemon.signals() if stands(shown)]
+    return bool(standing) and standing[-1] is Signal.RECORDING
 
 
 def _trial(rig: Rig, trouble: Trouble, random: Random) -> Outcome | None:

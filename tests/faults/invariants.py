@@ -216,7 +216,7 @@ def fsck(rig: Rig) -> list[str]:
 
 def lost_seconds(rig: Rig, fault_ns: int, signals: list[tuple[float, Signal]]) -> float:
     """How much of what was filmed under the red lamp before the fault is in no file."""
-    standing = [(at, shown) for at, shown in signals if at * 1e9 <= fault_ns and _stands(shown)]
+    standing = [(at, shown) for at, shown in signals if at * 1e9 <= fault_ns and stands(shown)]
     if not standing or standing[-1][1] not in _RED:
         return 0.0
     red_since = next(
@@ -240,7 +240,8 @@ def _whole_ns(rig: Rig, row: Recording) -> int:
     return plays - round(damaged * 1e9 / RATE)
 
 
-def _stands(shown: Signal) -> bool:
+def stands(shown: Signal) -> bool:
+    """Whether a signal goes on until the next one that does."""
     return shown in (
         *_RED,
         Signal.READY,
