@@ -242,4 +242,4 @@ def _what_was_found(path: Path) -> str:
     if not path.exists():
         return "no file was left"
     size = path.stat().st_size
-    return f"{path.name} holds no readable picture ({size} bytes); it was left where it is"
+    return f"{path.name} holds no readable picture ({size} bytes)"
