@@ -255,7 +255,7 @@ class Engine:
 
     def _inspect(self, command: Inspect) -> None:
         facts = None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StorageError):
             facts = facts_of_torn(command.path)
         self._outbox.put(Inspected(command.path, facts.tags if facts else {}))
 

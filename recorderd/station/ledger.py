@@ -53,7 +53,8 @@ class Entry:
 
     `started_at` and `monotonic_ns` name the same moment. `frames` and `duration_ns` are those
     of the file, known once it is in place. `asked`: the engine has been told what is left to
-    be done. `problem`: why it was given up.
+    be done. `problem`: why it was given up. It was `postponed` so many times
+    while the disk was there, and is looked at again after so many good looks at the disk.
     """
 
     recording_id: RecordingId
@@ -70,6 +71,8 @@ class Entry:
     asked: bool = False
     bad_news: BadNews | None = None
     problem: str = ""
+    postponed: int = 0
+    again_after_looks: int = 0
 
     def put_in_place(self, frames: int, duration_ns: Nanoseconds) -> None:
         """The file lies where it is to stay; it only has to be verified."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -51,6 +51,9 @@ from recorderd.store.catalogue import Catalogue, NewRecording, Unfinished
 from recorderd.store.footage import files_for, stored_path
 
 _Result = TypeVar("_Result")
+
+_LONGEST_PAUSE_LOOKS: Final = 256
+"""A disk is looked at once a second."""
 
 log = structlog.get_logger("station")
 
@@ -266,6 +269,8 @@ class Recordings:
         if good:
             self._look_for_orphans()
         for entry in list(self._entries.values()):
+            if not good:
+                entry.postponed = entry.again_after_looks = 0
             news = entry.bad_news
             if news is not None and not good:
                 entry.bad_news = None
@@ -280,6 +285,9 @@ class Recordings:
             return
         self._ended_by_itself(entry, problem, entry.monotonic_ns)
         entry.stage = Stage.SALVAGING
+        # A disk that is there may still fail to read this very file, for long.
+        entry.again_after_looks = self._good_looks + min(2**entry.postponed, _LONGEST_PAUSE_LOOKS)
+        entry.postponed += 1
         self._wait_for_disk(entry, problem)
 
     def _wait_for_disk(self, entry: Entry, problem: str) -> None:
@@ -332,7 +340,7 @@ class Recordings:
 
         While the disk is away every file would seem to be lost.
         """
-        if entry.asked and not anew:
+        if (entry.asked or self._good_looks < entry.again_after_looks) and not anew:
             return
         entry.asked = self._engine_is_there and self._disk_is_there
         if not entry.asked:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from recorderd.settings import Settings, StationSettings
 from recorderd.station.clock import StationClock
 from recorderd.station.recordings import Recordings
 from recorderd.store.catalogue import Catalogue
+from tests.engine.pictures import files_in
 
 
 class Hands:
@@ -54,19 +56,25 @@ ID = RecordingId("one")
 
 
 def begun(tmp_path: Path, hands: Hands) -> Recordings:
-    """One recording, of which the engine has found nothing that plays."""
+    """One recording that is being written."""
     settings = Settings(station=StationSettings(state_folder=str(tmp_path)))
     recordings = Recordings(settings, hands, "boot")
     order = Order("7", "7", Symbology.QR)
     recordings.start(StartRecording(ID, order, 1, None, 0, None), StationClock())
     recordings.engine_started()
+    return recordings
+
+
+def given_up(tmp_path: Path, hands: Hands) -> Recordings:
+    """One recording, of which the engine has found nothing that plays."""
+    recordings = begun(tmp_path, hands)
     recordings.heard(NothingLeft(ID, "the disk is full"))
     return recordings
 
 
 def test_bad_news_is_decided_once_however_long_the_catalogue_is_locked(tmp_path: Path) -> None:
     hands = Hands()
-    recordings = begun(tmp_path, hands)
+    recordings = given_up(tmp_path, hands)
     for _ in range(5):
         recordings.disk_looked_at(good=True)
     recordings.heard(FilesSetAside(ID, ()))
@@ -81,7 +89,7 @@ def test_bad_news_is_decided_once_however_long_the_catalogue_is_locked(tmp_path:
 def test_row_is_not_lost_before_its_file_is_set_aside(tmp_path: Path) -> None:
     """An engine that dies meanwhile is asked again; the row then says where the file is."""
     hands = Hands()
-    recordings = begun(tmp_path, hands)
+    recordings = given_up(tmp_path, hands)
     assert not any(isinstance(command, SetAside) for command in hands.told)
     for _ in range(3):
         recordings.disk_looked_at(good=True)
@@ -99,10 +107,29 @@ def test_row_is_not_lost_before_its_file_is_set_aside(tmp_path: Path) -> None:
 
 def test_file_that_cannot_be_set_aside_now_is_looked_at_again(tmp_path: Path) -> None:
     hands = Hands()
-    recordings = begun(tmp_path, hands)
+    recordings = given_up(tmp_path, hands)
     for _ in range(3):
         recordings.disk_looked_at(good=True)
     hands.told.clear()
     recordings.heard(SalvagePostponed(ID, "the disk is gone"))
     recordings.disk_looked_at(good=True)
     assert [type(command) for command in hands.told] == [Salvage]
+
+
+def test_file_that_cannot_be_read_is_looked_at_ever_more_seldom(tmp_path: Path) -> None:
+    hands = Hands()
+    recordings = begun(tmp_path, hands)
+    recordings.heard(SalvagePostponed(ID, "input/output error"))
+    asked_at = []
+    for second in range(700):
+        recordings.disk_looked_at(good=True)
+        if isinstance(hands.told[-1], Salvage):
+            asked_at.append(second)
+            hands.told.clear()
+            hands.told.append(SetAside(ID, files_in(tmp_path)))
+            recordings.heard(SalvagePostponed(ID, "input/output error"))
+    pauses = [later - earlier for earlier, later in pairwise(asked_at)]
+    assert pauses == [2, 4, 8, 16, 32, 64, 128, 256]
+    recordings.disk_looked_at(good=False)
+    recordings.disk_looked_at(good=True)
+    assert isinstance(hands.told[-1], Salvage), "the disk was away: at once"
