@@ -3,11 +3,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
+from av.container import InputContainer
+from av.packet import Packet
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +24,7 @@ from recorderd.engine import verify
 from recorderd.engine.footage_file import FootageFile
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.engine.pipelines import CopyPipeline
-from recorderd.engine.remux import remux
+from recorderd.engine.remux import opened, remux
 from recorderd.engine.salvage import facts_of, salvage
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import fragment_places, is_closed, reopen
@@ -490,12 +496,30 @@ def test_memory_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not remux_module._has_memory()
 
 
+class _FailingAfter:
+    """A file of which some packets can be read before the disk fails."""
+
+    def __init__(self, count: int, container: InputContainer) -> None:
+        self.metadata, self.streams = container.metadata, container.streams
+        self._count, self._container = count, container
+
+    def demux(self) -> Iterator[Packet[Any]]:
+        yield from islice(self._container.demux(), self._count)
+        av.error.err_check(-errno.EIO)
+
+
 def test_remux_does_not_take_a_failing_disk_for_the_end_of_the_file(
     workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "torn.mp4"
     source.write_bytes(footage(workshop)[0])
-    monkeypatch.setattr(remux_module, "is_whole", lambda _: av.error.err_check(-errno.EIO))
-    with pytest.raises(StorageError):
+
+    @contextmanager
+    def failing(*arguments: Any) -> Iterator[Any]:
+        with opened(*arguments) as container:
+            yield _FailingAfter(5, container)
+
+    monkeypatch.setattr(remux_module, "opened", failing)
+    with pytest.raises(StorageError, match="cannot be read now"):
         remux(source, tmp_path / "whole.mp4")
     assert not (tmp_path / "whole.mp4").exists()
