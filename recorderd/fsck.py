@@ -18,6 +18,7 @@ from recorderd.status import NotRunning, read_status
 from recorderd.store.consistency import Comparison, Finding, footage_id_of
 from recorderd.store.footage import wrong_disk
 from recorderd.store.identity import boot_id
+from recorderd.store.set_aside import SetAsideFile, all_in
 from recorderd.terminal import escaped
 
 _MOST_SHOWN: Final = 20
@@ -65,10 +66,12 @@ def run_fsck(
             f"{error.filename or settings.footage_folder} cannot be used: {error.strerror}",
             "Use sudo, or the account the service runs as",
         ) from error
+    spares = all_in(settings.set_aside_folder)
     if json:
-        print(json_format.dumps(_document(comparison, answers), indent=2))
+        print(json_format.dumps(_document(comparison, answers, spares), indent=2))
     else:
         _print(comparison, answers)
+        _print_set_aside(settings, spares)
     return 0 if all(answer.done is not None for answer in answers) else 1
 
 
@@ -123,8 +126,14 @@ class _Progress:
             print(f"\r\x1b[K{'' if finished else line}", end="", file=sys.stderr, flush=True)
 
 
-def _document(comparison: Comparison, answers: Sequence[_Answer]) -> dict[str, Any]:
+def _document(
+    comparison: Comparison, answers: Sequence[_Answer], spares: Sequence[SetAsideFile]
+) -> dict[str, Any]:
     return {
+        "set_aside": [
+            {"path": str(each.path), "recording_id": each.recording_id, "bytes": each.bytes}
+            for each in spares
+        ],
         "recordings": comparison.rows,
         "files": comparison.files,
         "found": [
@@ -162,6 +171,22 @@ def _print(comparison: Comparison, answers: Sequence[_Answer]) -> None:
         if number < _MOST_SHOWN:
             print(f"\n{kind}:\n  {escaped(remedy)}.")
     print(_total(comparison, len(answers), len(left)))
+
+
+def _print_set_aside(settings: Settings, spares: Sequence[SetAsideFile]) -> None:
+    """No fault: these files are kept in case somebody can get more out of them."""
+    if not spares:
+        return
+    megabytes = sum(each.bytes for each in spares) / 1e6
+    print(f"\nset aside in {escaped(str(settings.set_aside_folder))}, {megabytes:.1f} MB:")
+    for each in spares[:_MOST_SHOWN]:
+        print(f"  {escaped(each.path.name)}")
+    if len(spares) > _MOST_SHOWN:
+        print(f"  and {len(spares) - _MOST_SHOWN} more (--json lists all)")
+    print(
+        "  Nothing in these files plays, or a mended video took their place. They are no fault:\n"
+        "  keep them for a closer look or delete them; retention takes them before any video."
+    )
 
 
 def _total(comparison: Comparison, found: int, left: int) -> str:

@@ -496,6 +496,11 @@ class Settings:
         return self.footage_folder.parent / "incoming"
 
     @property
+    def set_aside_folder(self) -> Path:
+        """Where files lie that are kept, but not shown; on the same file system, too."""
+        return self.footage_folder.parent / "set-aside"
+
+    @property
     def footage_folder(self) -> Path:
         return Path(self.storage.footage_folder or self.state_folder / "footage")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
-from recorderd.errors import CatalogueError
+from recorderd.errors import CatalogueError, StorageError
 from recorderd.settings import Settings
 from recorderd.store.identity import boot_id
+from recorderd.store.set_aside import all_in
 from recorderd.terminal import escaped
 
 STALE_SECONDS = 5
@@ -37,6 +38,7 @@ def run_status(settings: Settings, as_json: bool) -> int:
     now, boot = time.monotonic_ns(), boot_id()
     status = read_status(settings.status_file, now, boot)
     finisher = read_finisher(settings.finisher_file, now, boot)
+    spares = _set_aside(settings)
     if isinstance(status, NotRunning):
         if as_json:
             problem: dict[str, Any] = {
@@ -44,16 +46,22 @@ def run_status(settings: Settings, as_json: bool) -> int:
                 "problem": status.problem,
                 "remedy": status.remedy,
             }
+            problem["set_aside"] = spares
             problem["finisher"] = finisher
             print(json.dumps(problem, indent=2))
         else:
             print(f"The station is not running: {status.problem}.\n{status.remedy}.")
         return 1
     if as_json:
-        print(json.dumps({"running": True, **status, "finisher": finisher}, indent=2))
+        document = {"running": True, **status, "set_aside": spares, "finisher": finisher}
+        print(json.dumps(document, indent=2))
     else:
         room = _room_in_words(settings, status)
-        print("\n".join([*in_words(status, room), *finisher_in_words(finisher)]))
+        lines = [*in_words(status, room), *finisher_in_words(finisher)]
+        if spares:
+            files = f"{spares} files" if spares > 1 else "1 file"
+            lines.append(f"  set aside  {files} out of the way: recorderd fsck says why")
+        print("\n".join(lines))
     return 1 if status.get("faults") else 0
 
 
@@ -87,6 +95,14 @@ def read_status(file: Path, now_ns: Nanoseconds, this_boot: str) -> dict[str, An
         seconds = age_ns / NANOSECONDS_PER_SECOND
         return NotRunning(f"its last status is {seconds:.0f} seconds old", look)
     return document
+
+
+def _set_aside(settings: Settings) -> int | None:
+    """How many files are set aside; None for whoever may not look."""
+    try:
+        return len(all_in(settings.set_aside_folder))
+    except StorageError:
+        return None
 
 
 def orders_left(

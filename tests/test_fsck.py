@@ -66,6 +66,22 @@ def saved(catalogue: Catalogue, settings: Settings, order_id: str = "SO-1") -> N
     return recording
 
 
+def test_what_is_set_aside_is_told_and_is_no_fault(
+    catalogue: Catalogue, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = saved(catalogue, settings)
+    path = settings.set_aside_folder / f"{recording.id}.1.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"rubbish")
+    assert run_fsck(settings, json=False) == 0
+    told = capsys.readouterr().out
+    assert path.name in told
+    assert "no fault" in told
+    assert run_fsck(settings, json=True) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["set_aside"] == [{"path": str(path), "recording_id": recording.id, "bytes": 7}]
+
+
 def kinds(settings: Settings, capsys: pytest.CaptureFixture[str]) -> list[str]:
     exit_code = run_fsck(settings, json=True)
     found = [each["kind"] for each in json.loads(capsys.readouterr().out)["found"]]

@@ -265,6 +265,7 @@ class TestCommand:
         assert printed["running"] is True
         assert printed == json.loads(settings.status_file.read_text()) | {
             "running": True,
+            "set_aside": 0,
             "finisher": None,
         }
 
@@ -278,6 +279,15 @@ class TestCommand:
         assert "  finisher   encoding SO-1, 45 %, 3 wait\n" in capsys.readouterr().out
         assert run_status(settings, as_json=True) == 0
         assert json.loads(capsys.readouterr().out)["finisher"] == FINISHER | now
+
+    def test_what_is_set_aside_is_counted(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        publish(settings)
+        settings.set_aside_folder.mkdir(parents=True)
+        (settings.set_aside_folder / "one.1.mp4").touch()
+        assert run_status(settings, as_json=False) == 0
+        assert "set aside  1 file out of the way" in capsys.readouterr().out
 
     def test_json_says_when_there_is_none(
         self, settings: Settings, capsys: pytest.CaptureFixture[str]

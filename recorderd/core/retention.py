@@ -3,6 +3,9 @@
 Oldest first, in the order in which they were entered into the catalogue: unlike dates, that
 order is right however wrong the clock was. A recording that is held, or with which something
 is still to be done, stays whatever the limits say.
+
+Files that were set aside, because nothing in them plays or a mended file took their place, go
+by the same limits, and before any recording: what plays is worth more.
 """
 
 from __future__ import annotations
@@ -50,6 +53,16 @@ class Kept:
     awaited: frozenset[Awaited] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A file that was set aside, by its `name`; `age_seconds` and `held` are its recording's."""
+
+    name: str
+    bytes: int
+    age_seconds: float | None
+    held: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRules:
     """The limits; 0 is no limit. `needed_bytes` must be free for an order to be started."""
@@ -74,6 +87,39 @@ class Doomed:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class DoomedSpare:
+    """A file that was set aside and is to be deleted."""
+
+    name: str
+    bytes: int
+    reason: Reason
+
+
+def spares_to_delete(
+    spares: Sequence[Spare],
+    recordings: Sequence[Kept],
+    rules: RetentionRules,
+    *,
+    clock_is_set: bool,
+    free_bytes: int,
+) -> list[DoomedSpare]:
+    """Name the files among those set aside that are to be deleted now, oldest first.
+
+    To be asked before `to_delete`, which is then told of the room that this makes.
+    """
+    room = _Room(rules, clock_is_set, free_goal(recordings, rules), free_bytes)
+    room.taken_bytes = sum(each.bytes for each in spares)
+    room.taken_bytes += sum(recording.bytes for recording in recordings)
+    doomed: list[DoomedSpare] = []
+    for spare in sorted(spares, key=lambda each: -(each.age_seconds or 0.0)):
+        reason = None if spare.held else room.reason_against(spare.age_seconds)
+        if reason is not None:
+            doomed.append(DoomedSpare(spare.name, spare.bytes, reason))
+            room.make(spare.bytes)
+    return doomed
+
+
 def to_delete(
     recordings: Sequence[Kept], rules: RetentionRules, *, clock_is_set: bool, free_bytes: int
 ) -> list[Doomed]:
@@ -82,25 +128,44 @@ def to_delete(
     `recordings` are all that lie on the disk, in the order in which they were entered. While
     the clock is not set nothing goes for its age.
     """
-    goal = free_goal(recordings, rules)
-    total = sum(recording.bytes for recording in recordings)
+    room = _Room(rules, clock_is_set, free_goal(recordings, rules), free_bytes)
+    room.taken_bytes = sum(recording.bytes for recording in recordings)
     doomed: list[Doomed] = []
     for recording, age in zip(recordings, _honest_ages(recordings), strict=True):
         if recording.held or recording.awaited:
             continue
-        for_room = age is None or age >= rules.keep_seconds
-        if rules.days and clock_is_set and age is not None and age > rules.days * SECONDS_PER_DAY:
-            reason = Reason.AGE
-        elif rules.maximum_bytes and total > rules.maximum_bytes and for_room:
-            reason = Reason.SIZE
-        elif free_bytes < goal and for_room:
-            reason = Reason.SPACE
-        else:
-            continue
-        doomed.append(Doomed(recording.id, recording.bytes, reason))
-        total -= recording.bytes
-        free_bytes += recording.bytes
+        reason = room.reason_against(age)
+        if reason is not None:
+            doomed.append(Doomed(recording.id, recording.bytes, reason))
+            room.make(recording.bytes)
     return doomed
+
+
+@dataclass(slots=True)
+class _Room:
+    """How much there is while one after another is doomed."""
+
+    rules: RetentionRules
+    clock_is_set: bool
+    goal_bytes: int
+    free_bytes: int
+    taken_bytes: int = 0
+
+    def reason_against(self, age_seconds: float | None) -> Reason | None:
+        """Why what is so old may not stay; None if it may."""
+        rules, age = self.rules, age_seconds
+        longest = rules.days * SECONDS_PER_DAY
+        if longest and self.clock_is_set and age is not None and age > longest:
+            return Reason.AGE
+        if age is not None and age < rules.keep_seconds:
+            return None
+        if rules.maximum_bytes and self.taken_bytes > rules.maximum_bytes:
+            return Reason.SIZE
+        return Reason.SPACE if self.free_bytes < self.goal_bytes else None
+
+    def make(self, freed_bytes: int) -> None:
+        self.taken_bytes -= freed_bytes
+        self.free_bytes += freed_bytes
 
 
 def urgent_below(recordings: Sequence[Kept], rules: RetentionRules) -> int:

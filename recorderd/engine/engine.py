@@ -22,6 +22,7 @@ from recorderd.engine.capture import Capture
 from recorderd.engine.encoder_kinds import EncodeRequest
 from recorderd.engine.messages import (
     Command,
+    FilesSetAside,
     Heartbeat,
     Hello,
     Inspect,
@@ -30,6 +31,7 @@ from recorderd.engine.messages import (
     NothingLeft,
     Salvage,
     SalvagePostponed,
+    SetAside,
     Start,
     Stop,
     StreamOpened,
@@ -46,6 +48,7 @@ from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
 from recorderd.engine.sources import make_source
 from recorderd.errors import DeviceError, StorageError
+from recorderd.store.set_aside import remove_empty, set_aside_all
 
 HEARTBEAT_SECONDS = 0.2
 WEDGED_AFTER_SECONDS = 5.0
@@ -62,7 +65,7 @@ EXIT_CRASHED = 70
 EXIT_WEDGED = 3
 """The camera's driver does not let go of a thread: only a new process helps."""
 
-_Check = TypeVar("_Check", Salvage, Verify, Inspect)
+_Check = TypeVar("_Check", Salvage, SetAside, Verify, Inspect)
 
 log = structlog.get_logger("engine")
 
@@ -125,6 +128,8 @@ class Engine:
                 self._check(self._verify, command)
             case Inspect():
                 self._check(self._inspect, command)
+            case SetAside():
+                self._check(self._set_aside, command)
             case Leave():
                 return True
             case Hello():
@@ -238,9 +243,19 @@ class Engine:
         except StorageError as error:
             self._outbox.put(SalvagePostponed(command.recording_id, str(error)))
 
+    def _set_aside(self, command: SetAside) -> None:
+        try:
+            files = set_aside_all(
+                command.recording_id, command.files, self._settings.set_aside_folder
+            )
+            remove_empty(command.files)
+            self._outbox.put(FilesSetAside(command.recording_id, tuple(files)))
+        except StorageError as error:
+            self._outbox.put(SalvagePostponed(command.recording_id, str(error)))
+
     def _inspect(self, command: Inspect) -> None:
         facts = None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StorageError):
             facts = facts_of_torn(command.path)
         self._outbox.put(Inspected(command.path, facts.tags if facts else {}))
 

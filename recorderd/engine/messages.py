@@ -85,11 +85,19 @@ class Inspect:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """Nothing of this recording plays: move its files to where such files are kept."""
+
+    recording_id: RecordingId
+    files: RecordingFiles
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Close everything and end."""
 
 
-Command: TypeAlias = Hello | Start | Stop | Salvage | Verify | Inspect | Leave
+Command: TypeAlias = Hello | Start | Stop | Salvage | Verify | Inspect | SetAside | Leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,14 @@ class NothingLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesSetAside:
+    """What there was of a lost recording lies out of the way; `files` tells of each, in words."""
+
+    recording_id: RecordingId
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SalvagePostponed:
     """The disk does not let itself be used now: ask again when it does."""
 
@@ -203,6 +219,7 @@ Report: TypeAlias = (
     | Captured
     | Verified
     | NothingLeft
+    | FilesSetAside
     | SalvagePostponed
     | Inspected
     | FrameScanned

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import mmap
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +21,8 @@ from recorderd.errors import StorageError
 from recorderd.mp4.boxes import Beginning, Patch
 from recorderd.store.footage import FOOTAGE_MODE
 
+_ORDINARY_BYTES: Final = 64 << 20
+"""More than FFmpeg needs to read a whole video of ours."""
 _OPTIONS: Final = {
     "movflags": "hybrid_fragmented+use_metadata_tags",
     "frag_duration": "1000000",
@@ -40,6 +44,34 @@ def opened(path: Path, end: int | None, patch: Patch | None) -> Iterator[InputCo
         # FFmpeg is not to guess: it takes two bytes of garbage for a picture.
         container = av.open(source, "r", format="mp4", metadata_errors="replace")
         yield stack.enter_context(container)
+
+
+def raise_if_of_the_machine(error: BaseException, path: Path) -> None:
+    """Raise StorageError for an error that says nothing about the file: look at it later.
+
+    FFmpeg hands on what the system says (a disk that fails, a file that may not be read, no
+    descriptor) as an OSError; what it finds in the file itself is another kind of error. Only
+    ENOMEM may be either, for a damaged header may ask for any amount: it is the machine's if
+    it has none for an ordinary file either.
+    """
+    of_memory = isinstance(error, MemoryError)
+    if of_memory and _has_memory():
+        return
+    # EINVAL: a place in the file that cannot be, as a damaged index names it.
+    if of_memory or (isinstance(error, OSError) and error.errno != errno.EINVAL):
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(
+            f"{path} cannot be read now: {reason}",
+            "Check the disk and its cable; the file is kept and looked at again",
+        ) from error
+
+
+def _has_memory() -> bool:
+    try:
+        mmap.mmap(-1, _ORDINARY_BYTES).close()
+    except OSError:
+        return False
+    return True
 
 
 def decoder_of(stream: Stream) -> VideoCodecContext | None:
@@ -65,7 +97,7 @@ def remux(
     `end` and `patch` are those of `opened`; with `pictures` only so many of them are copied, in
     the order of the file. Fragments are left in it as in any recording, so that it can be
     salvaged again should it be cut off later.
-    Raises StorageError (disk full, or not a video); `target` is then removed.
+    Raises StorageError (disk full or failing, or not a video); `target` is then removed.
     """
     try:
         with (
@@ -82,7 +114,7 @@ def remux(
             for stream in whole.streams.video:
                 if stream.codec_context.name == "hevc":
                     stream.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
-            for packet in _readable(torn, pictures):
+            for packet in _readable(torn, source, pictures):
                 if packet.stream_index in streams:
                     packet.stream = streams[packet.stream_index]
                     whole.mux_one(packet)
@@ -101,18 +133,25 @@ def remux(
         raise
 
 
-def _readable(torn: InputContainer, pictures: int | None) -> Iterator[Packet[Any]]:
+def _readable(torn: InputContainer, source: Path, pictures: int | None) -> Iterator[Packet[Any]]:
     """The packets up to where nothing more can be read, or up to so many pictures.
 
     What fails while they are written is another matter: that is not the file's end.
     """
     left = pictures
-    with contextlib.suppress(av.FFmpegError):
-        for packet in torn.demux():
-            if packet.dts is None or not is_whole(packet):
-                continue
-            if left is not None and packet.stream.type == "video":
-                if not left:
-                    return
-                left -= 1
-            yield packet
+    packets = torn.demux()
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError as error:
+            raise_if_of_the_machine(error, source)
+            return
+        if packet.dts is None or not is_whole(packet):
+            continue
+        if left is not None and packet.stream.type == "video":
+            if not left:
+                return
+            left -= 1
+        yield packet

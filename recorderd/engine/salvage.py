@@ -14,7 +14,7 @@ import av
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingId
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
-from recorderd.engine.remux import decoder_of, is_whole, opened, remux
+from recorderd.engine.remux import decoder_of, is_whole, opened, raise_if_of_the_machine, remux
 from recorderd.engine.torn_end import leave_out_torn_end
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import (
@@ -52,6 +52,7 @@ def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> 
     """Read a video's packets (without decoding); None if it holds no readable picture.
 
     With `end`, only so many bytes of the file are looked at, with `patch` as if it were in it.
+    Raises StorageError if the machine could not read it: that says nothing about the file.
     """
     frames = 0
     first = last = None
@@ -61,7 +62,7 @@ def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> 
             context = decoder_of(stream)
             if context is None:
                 return None
-            with contextlib.suppress(av.FFmpegError):  # the torn end of a file is expected
+            try:
                 for packet in container.demux(stream):
                     if packet.pts is None or not is_whole(packet):
                         continue
@@ -69,6 +70,8 @@ def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> 
                     moment = packet.pts * packet.time_base
                     first = moment if first is None else min(first, moment)
                     last = moment if last is None else max(last, moment)
+            except av.FFmpegError as error:  # the torn end of a file is expected
+                raise_if_of_the_machine(error, path)
             if first is None or last is None:
                 return None
             return FileFacts(
@@ -79,7 +82,8 @@ def facts_of(path: Path, end: int | None = None, patch: Patch | None = None) -> 
                 context.height,
                 dict(container.metadata),
             )
-    except (av.FFmpegError, IndexError):
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise_if_of_the_machine(error, path)
         return None
 
 
@@ -242,4 +246,4 @@ def _what_was_found(path: Path) -> str:
     if not path.exists():
         return "no file was left"
     size = path.stat().st_size
-    return f"{path.name} holds no readable picture ({size} bytes); it was left where it is"
+    return f"{path.name} holds no readable picture ({size} bytes)"

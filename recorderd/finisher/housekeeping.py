@@ -23,6 +23,7 @@ from recorderd.core.retention import (
     Reason,
     RetentionRules,
     free_goal,
+    spares_to_delete,
     to_delete,
     urgent_below,
 )
@@ -183,6 +184,7 @@ class Housekeeping:
         recordings = [self._without_given_up(each) for each in removal.kept(now)]
         self._goal = free_goal(recordings, self._rules)
         self._urgent = urgent_below(recordings, self._rules)
+        free_bytes += self._delete_spares(removal, recordings, now, free_bytes)
         doomed = to_delete(
             recordings, self._rules, clock_is_set=now.clock_is_set, free_bytes=free_bytes
         )
@@ -190,6 +192,22 @@ class Housekeeping:
         self._plan = doomed[:_PLANNED]
         # What is left of a long list is gone on with at once.
         self._list_at = time.monotonic() + (0.0 if len(doomed) > _PLANNED else LIST_SECONDS)
+
+    def _delete_spares(
+        self, removal: Removal, recordings: list[Kept], now: Moment, free_bytes: int
+    ) -> int:
+        """First what is set aside; returns how many bytes that made free."""
+        freed = 0
+        spares = removal.spares(now)
+        for doomed in spares_to_delete(
+            spares, recordings, self._rules, clock_is_set=now.clock_is_set, free_bytes=free_bytes
+        ):
+            if self._leaving.is_set():
+                break
+            if removal.delete_spare(doomed):
+                freed += doomed.bytes
+                log.info("set-aside file deleted", file=doomed.name, reason=doomed.reason.value)
+        return freed
 
     def _complain_of_goal(self) -> None:
         log.error(

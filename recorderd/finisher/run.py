@@ -32,7 +32,7 @@ from recorderd.finisher.transcode import HALF_DONE_SUFFIX, transcode
 from recorderd.proof.sealer import Sealer
 from recorderd.recovery.mending import enter, is_half_mended, mend
 from recorderd.settings import Settings
-from recorderd.station.clock import SYNCHRONISED, synchronisation, wall_minus_monotonic_ns
+from recorderd.station.clock import synchronised_offset_ns
 from recorderd.station.state_lock import FINISHER_LOCK_NAME, StateLock
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
@@ -248,9 +248,10 @@ class Finisher:
             return
         try:
             taken = take_in(self._settings.visits_file, catalogue)
-            if taken and synchronisation() == SYNCHRONISED:
+            offset_ns = synchronised_offset_ns() if taken else None
+            if offset_ns is not None:
                 # Some may have been written down before the clock was set.
-                catalogue.correct_clock(boot_id(), wall_minus_monotonic_ns())
+                catalogue.correct_clock(boot_id(), offset_ns)
         except OSError as error:
             log.warning("visits of the staff pages wait", problem=str(error))
 

@@ -189,14 +189,14 @@ def check_signature(
 def change_between(before: dict[str, Any], after: dict[str, Any]) -> str:
     """Name the change from one seal of a recording to the next, by its facts.
 
-    "same"; "corrected": the clock was set afterwards, by the network or by hand; "replaced":
-    another file with the same pictures, which names the one before; "deleted". Raises Broken
-    for any other change.
+    "same"; "corrected": the clock was set afterwards, by the network or by hand, perhaps when the
+    recording had been deleted already; "replaced": another file with the same pictures, which
+    names the one before; "deleted". Raises Broken for any other change.
     """
     changed = {name for name in set(before) | set(after) if before.get(name) != after.get(name)}
     allowed: set[str] = set()
     what = "same"
-    if before.get("deleted_at") is not None and changed:
+    if before.get("deleted_at") is not None and changed - set(TIME_FACTS):
         raise Broken("the recording was changed after its deletion")
     if before.get("clock") == "unsynchronised" and after.get("clock") != "synchronised":
         allowed.update(TIME_FACTS)
@@ -206,7 +206,7 @@ def change_between(before: dict[str, Any], after: dict[str, Any]) -> str:
             raise Broken("the file was replaced by one that was not made from it")
         allowed.update(FILE_FACTS)
         what = "replaced"
-    if after.get("deleted_at") is not None:
+    if after.get("deleted_at") != before.get("deleted_at"):
         allowed.add("deleted_at")
         what = "deleted"
     wrong = sorted(changed - allowed)
@@ -297,7 +297,7 @@ class Check:
             f"{facts['station']}; seal {newest['number']} of {newest['sealed_at']}"
         )
         if recording.get("video") is not None:
-            if newest["what"] == "deleted":
+            if facts.get("deleted_at") is not None:
                 self._problem(str(recording["video"]), "its seal says that it was deleted")
             else:
                 self._file(str(recording["video"]), facts["sha256"])

@@ -13,9 +13,10 @@ from recorderd.engine.salvage import FileFacts, facts_of_torn, salvage
 from recorderd.mp4.boxes import is_closed
 from recorderd.recovery.mending import enter, mend
 from recorderd.settings import Settings
-from recorderd.station.ledger import entry_after_power_cut
+from recorderd.station.ledger import entry_after_power_cut, why_lost
 from recorderd.store.catalogue import Catalogue, Unfinished
 from recorderd.store.footage import publish
+from recorderd.store.set_aside import set_aside_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,13 @@ def finish(catalogue: Catalogue, row: Unfinished, settings: Settings, around: Ar
         mend(files.video, settings)
     result = salvage(row.id, files)
     if isinstance(result, NothingLeft):
-        if not files.video.exists() and not files.incoming_video.exists():
+        found = files.video.exists() or files.incoming_video.exists()
+        aside = set_aside_all(row.id, files, settings.set_aside_folder)
+        if not found and not aside:
             return lose(catalogue, row.id, around)
-        catalogue.lost(row.id, result.problem)
-        return f"given up as lost: {result.problem}"
+        why = why_lost(result.problem, aside)
+        catalogue.lost(row.id, why)
+        return f"given up as lost: {why}"
     facts = entry.file_facts(result, settings)
     catalogue.captured(row.id, facts)
     problem = verify.problem_of(files.video, result.frames, result.duration_ns)

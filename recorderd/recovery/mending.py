@@ -18,10 +18,7 @@ from recorderd.station.ledger import missing_ms
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.footage import publish, sync_folder
 from recorderd.store.schema import Recording
-
-KEPT_FOLDER = "kept"
-"""Beside the footage folder: originals of which the mended file holds less, and what else stood
-where a whole file has been put."""
+from recorderd.store.set_aside import set_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ def mend(path: Path, settings: Settings) -> Mended | None:
     made = put_together(path, whole)
     if made is None:
         return None
-    kept = None if made.complete else keep(path, settings)
+    kept = None if made.complete else set_aside(path, settings.set_aside_folder)
     with storage_errors(path):
         if kept is None:
             os.replace(whole, path)  # noqa: PTH105
@@ -73,22 +70,6 @@ def mend(path: Path, settings: Settings) -> Mended | None:
         else:
             publish(whole, path)
     return Mended(made.facts, path.stat().st_size, kept)
-
-
-def keep(path: Path, settings: Settings) -> Path:
-    """Move a file out of the way, never over another one. Raises StorageError, OSError."""
-    folder = settings.footage_folder.parent / KEPT_FOLDER
-    with storage_errors(folder):
-        folder.mkdir(mode=0o750, exist_ok=True)
-        kept = next(
-            target
-            for number in range(1, 10_000)
-            if not os.path.lexists(target := folder / f"{path.stem}.{number}{path.suffix}")
-        )
-        path.rename(kept)
-        sync_folder(folder)
-        sync_folder(path.parent)
-    return kept
 
 
 def enter(catalogue: Catalogue, row: Recording, mended: Mended, settings: Settings) -> str:

@@ -18,7 +18,7 @@ from recorderd.errors import StorageError
 from recorderd.mp4.boxes import is_closed
 from recorderd.recovery import permissions
 from recorderd.recovery.finishing import Around, bring_back, finish, lose
-from recorderd.recovery.mending import Mended, enter, keep, mend, was_put_together
+from recorderd.recovery.mending import Mended, enter, mend, was_put_together
 from recorderd.settings import Settings
 from recorderd.station import orphans
 from recorderd.store.catalogue import Catalogue
@@ -33,6 +33,7 @@ from recorderd.store.footage import (
 )
 from recorderd.store.removal import Removal
 from recorderd.store.schema import Recording
+from recorderd.store.set_aside import set_aside
 
 _MOST_ROUNDS: Final = 4
 _ORDER: Final = (
@@ -115,8 +116,6 @@ class Repair:
                 return (
                     "The file is whole but not the one that was recorded: put it back from a backup"
                 )
-            case Kind.FOUND_AGAIN:
-                return "It holds no readable picture: move it away"
             case Kind.LEFT_OVER | Kind.WITHOUT_ROW:
                 return self._why_left_alone(finding.path)
             case _:
@@ -205,14 +204,14 @@ class Repair:
     def _mend_torn(self, row: Recording, path: Path) -> str | None:
         copy = self._whole_copy(row, path)
         if copy is not None:
-            kept = keep(path, self._settings)
+            kept = set_aside(path, self._settings.set_aside_folder)
             publish(copy, path)
             return f"a whole copy was put into its place; what was there is kept as {kept}"
         mended = mend(path, self._settings)
         if mended is not None:
             return enter(self._catalogue, row, mended, self._settings)
         if row.state == RecordingState.LOST:
-            return None
+            return self._set_aside(row, path)
         size = path.stat().st_size
         problem = f"it holds no readable picture ({size} bytes of {row.bytes})"
         self._catalogue.repaired(
@@ -263,6 +262,8 @@ class Repair:
                 return None
         elif path.suffix in (".mp4", ".jpg"):
             final = video if path.suffix == ".mp4" else still_path(video)
+            if path.suffix == ".jpg" and row.state == RecordingState.LOST and not video.exists():
+                return self._set_aside(row, path)
             if path.suffix == ".jpg" or (row.state in KEPT and final.exists()):
                 if final.exists() and not final.samefile(path):
                     return None
@@ -277,12 +278,20 @@ class Repair:
 
     def _recover_lost(self, finding: Finding, row: Recording) -> str | None:
         """A file came back to the incoming folder after its row was given up."""
-        if row.state != RecordingState.LOST or facts_of_torn(finding.path) is None:
+        if row.state != RecordingState.LOST:
             return None
+        if facts_of_torn(finding.path) is None:
+            return self._set_aside(row, finding.path)
         video = self._settings.footage_folder / row.path
         publish(finding.path, video)
         lost = Finding(Kind.FOUND_AGAIN, video, row.id, row.order_id)
         return self._mend(lost)
+
+    def _set_aside(self, row: Recording, path: Path) -> str:
+        """Nothing in it plays, and its row says that the recording is lost."""
+        target = set_aside(path, self._settings.set_aside_folder)
+        self._catalogue.note("file set aside", target.name, RecordingId(row.id), datetime.now(UTC))
+        return f"nothing in it plays: it is set aside as {target}"
 
     def _adopt(self, finding: Finding) -> str | None:
         """A video without a row gets the one that its tags tell of."""

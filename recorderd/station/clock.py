@@ -67,11 +67,24 @@ def synchronisation() -> str:
     return SYNCHRONISED if right else UNSYNCHRONISED
 
 
+def synchronised_offset_ns() -> Nanoseconds | None:
+    """What `wall_minus_monotonic_ns` says while the clock is right; None if it is not known to be.
+
+    A clock that is set while it is asked might be called right for what it said before or after.
+    """
+    before_ns = wall_minus_monotonic_ns()
+    right = synchronisation() == SYNCHRONISED
+    after_ns = wall_minus_monotonic_ns()
+    return after_ns if right and abs(after_ns - before_ns) <= STEP else None
+
+
 class StationClock:
     """By what the station dates its rows: the monotonic clock and an offset it has reason for.
 
     The system's clock is believed while it is synchronised. Later in the same boot the
-    monotonic clock carries the time on, whatever somebody sets. Before, the system's clock is
+    monotonic clock carries the time on, whatever somebody sets. Whoever sets a clock that was
+    right is believed only if it is still called right a look later: the word that it is no more
+    may come after the step itself. Before it was ever right, the system's clock is
     taken as it is, unless it was plainly never set: then time goes on from the newest row, so
     that what is recorded next is also listed next. All rows of a boot that were dated without
     a right clock share one offset, so that they keep their order and distance.
@@ -80,11 +93,14 @@ class StationClock:
     """
 
     def __init__(self) -> None:
-        self.status = synchronisation()
-        self.offset_ns = wall_minus_monotonic_ns()
+        right_ns = synchronised_offset_ns()
+        self.status = UNSYNCHRONISED if right_ns is None else SYNCHRONISED
+        self.offset_ns = wall_minus_monotonic_ns() if right_ns is None else right_ns
         self._right_offset_ns: Nanoseconds | None = None
         self._right_at_ns: Nanoseconds = 0
         self._slept_then_ns: Nanoseconds = 0
+        self._right_when_looked = False
+        self._doubted_offset_ns: Nanoseconds | None = None
         self._least_offset_ns: Nanoseconds | None = None
         self._offset_instead_ns: Nanoseconds | None = None
         self.look()
@@ -97,15 +113,18 @@ class StationClock:
         """Once a second. True if what was dated without a right clock has to be dated anew."""
         before = (self.status, self.offset_ns)
         now, system_ns = time.monotonic_ns(), wall_minus_monotonic_ns()
-        if synchronisation() == SYNCHRONISED:
-            self.status, self.offset_ns = SYNCHRONISED, system_ns
-            self._right_offset_ns, self._right_at_ns = system_ns, now
+        right_ns = synchronised_offset_ns()
+        doubtful = right_ns is not None and self._doubts(right_ns)
+        self._right_when_looked = right_ns is not None
+        if right_ns is not None and not doubtful:
+            self.status, self.offset_ns = SYNCHRONISED, right_ns
+            self._right_offset_ns, self._right_at_ns = right_ns, now
             self._slept_then_ns = _slept_ns()
             return before[0] != SYNCHRONISED
         if self._right_offset_ns is not None:
             carried_on = now - self._right_at_ns < CARRIED_ON
             self.status = SYNCHRONISED if carried_on else UNSYNCHRONISED
-            self.offset_ns = self._right_offset_ns + _slept_ns() - self._slept_then_ns
+            self.offset_ns = self._carried_on_ns(self._right_offset_ns)
             return False
         self.status = UNSYNCHRONISED
         wanted_ns = self._best_guess(system_ns)
@@ -129,6 +148,19 @@ class StationClock:
         changed = self.look() or self.status == SYNCHRONISED
         rows_ns = self.offset_ns if known.boot_offset_ns is None else known.boot_offset_ns
         return changed or abs(rows_ns - self.offset_ns) > _ROUNDING
+
+    def _doubts(self, system_ns: Nanoseconds) -> bool:
+        """Whether a clock that is called right was just set to something else."""
+        if self._right_offset_ns is None or not self._right_when_looked:
+            return False
+        if abs(system_ns - self._carried_on_ns(self._right_offset_ns)) <= STEP:
+            self._doubted_offset_ns = None
+            return False
+        doubted_ns, self._doubted_offset_ns = self._doubted_offset_ns, system_ns
+        return doubted_ns is None or abs(system_ns - doubted_ns) > STEP
+
+    def _carried_on_ns(self, right_offset_ns: Nanoseconds) -> Nanoseconds:
+        return right_offset_ns + _slept_ns() - self._slept_then_ns
 
     def _best_guess(self, system_ns: Nanoseconds) -> Nanoseconds:
         if self._least_offset_ns is None or system_ns >= self._least_offset_ns:

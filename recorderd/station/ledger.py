@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -27,6 +28,8 @@ class Stage(Enum):
     WRITING = "writing"
     SALVAGING = "salvaging"
     IN_PLACE = "in place"
+    GIVEN_UP = "given up"
+    """Nothing of it plays: what there is has to be set aside yet."""
     DECIDED = "decided"
     """Verified, damaged or lost: only its row has to be written yet."""
 
@@ -50,7 +53,8 @@ class Entry:
 
     `started_at` and `monotonic_ns` name the same moment. `frames` and `duration_ns` are those
     of the file, known once it is in place. `asked`: the engine has been told what is left to
-    be done.
+    be done. `problem`: why it was given up. It was `postponed` so many times
+    while the disk was there, and is looked at again after so many good looks at the disk.
     """
 
     recording_id: RecordingId
@@ -66,6 +70,9 @@ class Entry:
     duration_ns: Nanoseconds = 0
     asked: bool = False
     bad_news: BadNews | None = None
+    problem: str = ""
+    postponed: int = 0
+    again_after_looks: int = 0
 
     def put_in_place(self, frames: int, duration_ns: Nanoseconds) -> None:
         """The file lies where it is to stay; it only has to be verified."""
@@ -106,6 +113,14 @@ def missing_ms(unwritten_ns: Nanoseconds | None, sync_seconds: float) -> int | N
     if not unwritten_ns:
         return unwritten_ns
     return round(unwritten_ns / 1e6 + sync_seconds * 1000)
+
+
+def why_lost(problem: str, set_aside: Sequence[str]) -> str:
+    """What the row of a lost recording says: where its files are, or, without any, the problem.
+
+    Whoever goes on after an interruption finds no file where it was, but those set aside.
+    """
+    return f"nothing in it plays; set aside: {', '.join(set_aside)}" if set_aside else problem
 
 
 def entry_after_power_cut(row: Unfinished, settings: Settings) -> Entry:

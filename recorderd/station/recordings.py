@@ -7,9 +7,9 @@ the disk is away nothing is believed to be lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -25,11 +25,13 @@ from recorderd.core.model import Nanoseconds, RecordingId, StopReason
 from recorderd.engine.messages import (
     Captured,
     Command,
+    FilesSetAside,
     Inspect,
     Inspected,
     NothingLeft,
     Salvage,
     SalvagePostponed,
+    SetAside,
     Start,
     Stop,
     Verified,
@@ -38,11 +40,20 @@ from recorderd.engine.messages import (
 from recorderd.settings import Settings
 from recorderd.station import orphans
 from recorderd.station.clock import StationClock
-from recorderd.station.ledger import BadNews, Entry, Stage, entry_after_power_cut
+from recorderd.station.ledger import (
+    BadNews,
+    Entry,
+    Stage,
+    entry_after_power_cut,
+    why_lost,
+)
 from recorderd.store.catalogue import Catalogue, NewRecording, Unfinished
 from recorderd.store.footage import files_for, stored_path
 
 _Result = TypeVar("_Result")
+
+_LONGEST_PAUSE_LOOKS: Final = 256
+"""A disk is looked at once a second."""
 
 log = structlog.get_logger("station")
 
@@ -92,7 +103,8 @@ class Recordings:
         return entry.order.order_id if entry else None
 
     def heard(
-        self, report: Captured | Verified | NothingLeft | SalvagePostponed | Inspected
+        self,
+        report: Captured | Verified | NothingLeft | FilesSetAside | SalvagePostponed | Inspected,
     ) -> None:
         """The engine says what became of a recording."""
         match report:
@@ -102,6 +114,8 @@ class Recordings:
                 self._verified(recording_id, problem)
             case NothingLeft(recording_id, problem):
                 self._nothing_left(recording_id, problem)
+            case FilesSetAside(recording_id, files):
+                self._files_set_aside(recording_id, files)
             case SalvagePostponed(recording_id, problem):
                 self._salvage_postponed(recording_id, problem)
             case Inspected(path, tags):
@@ -208,7 +222,7 @@ class Recordings:
 
     def _nothing_left(self, recording_id: RecordingId, problem: str) -> None:
         entry = self._entries.get(recording_id)
-        if entry is None or entry.stage is Stage.DECIDED:
+        if entry is None or entry.stage in (Stage.GIVEN_UP, Stage.DECIDED):
             return
         self._ended_by_itself(entry, problem, entry.monotonic_ns)
         self._heard_bad_news(entry, problem, lost=True)
@@ -255,6 +269,8 @@ class Recordings:
         if good:
             self._look_for_orphans()
         for entry in list(self._entries.values()):
+            if not good:
+                entry.postponed = entry.again_after_looks = 0
             news = entry.bad_news
             if news is not None and not good:
                 entry.bad_news = None
@@ -269,6 +285,9 @@ class Recordings:
             return
         self._ended_by_itself(entry, problem, entry.monotonic_ns)
         entry.stage = Stage.SALVAGING
+        # A disk that is there may still fail to read this very file, for long.
+        entry.again_after_looks = self._good_looks + min(2**entry.postponed, _LONGEST_PAUSE_LOOKS)
+        entry.postponed += 1
         self._wait_for_disk(entry, problem)
 
     def _wait_for_disk(self, entry: Entry, problem: str) -> None:
@@ -279,14 +298,29 @@ class Recordings:
         self._hands.step(RecordingFailed(entry.recording_id, problem))
 
     def _decide_against(self, entry: Entry, news: BadNews) -> None:
+        entry.bad_news = None  # else decided anew with each look while the catalogue is locked
+        if news.lost:
+            entry.stage, entry.problem = Stage.GIVEN_UP, news.problem
+            self._go_on_with(entry, anew=True)
+        else:
+            self._write_verdict(entry, news.problem, Catalogue.damaged)
+
+    def _files_set_aside(self, recording_id: RecordingId, files: Sequence[str]) -> None:
+        entry = self._entries.get(recording_id)
+        if entry is not None and entry.stage is Stage.GIVEN_UP:
+            self._write_verdict(entry, why_lost(entry.problem, files), Catalogue.lost)
+
+    def _write_verdict(
+        self,
+        entry: Entry,
+        problem: str,
+        verdict: Callable[[Catalogue, RecordingId, str], None],
+    ) -> None:
         recording_id = entry.recording_id
         entry.stage = Stage.DECIDED
-        entry.bad_news = None  # else decided anew with each look while the catalogue is locked
         self._hands.submit(
-            lambda catalogue: (catalogue.lost if news.lost else catalogue.damaged)(
-                recording_id, news.problem
-            ),
-            lambda _: self._finished(entry, RecordingFailed(recording_id, news.problem)),
+            lambda catalogue: verdict(catalogue, recording_id, problem),
+            lambda _: self._finished(entry, RecordingFailed(recording_id, problem)),
         )
 
     def _finished(self, entry: Entry, event: RecordingFinished | RecordingFailed) -> None:
@@ -306,7 +340,7 @@ class Recordings:
 
         While the disk is away every file would seem to be lost.
         """
-        if entry.asked and not anew:
+        if (entry.asked or self._good_looks < entry.again_after_looks) and not anew:
             return
         entry.asked = self._engine_is_there and self._disk_is_there
         if not entry.asked:
@@ -317,3 +351,5 @@ class Recordings:
             self._hands.tell_engine(
                 Verify(entry.recording_id, entry.files, entry.frames, entry.duration_ns)
             )
+        elif entry.stage is Stage.GIVEN_UP:
+            self._hands.tell_engine(SetAside(entry.recording_id, entry.files))

@@ -39,6 +39,7 @@ from recorderd.core.state import Phase, State
 from recorderd.engine.messages import (
     Captured,
     Command,
+    FilesSetAside,
     Heartbeat,
     Hello,
     Inspected,
@@ -197,7 +198,14 @@ class Station:
                 self._engine_gone(problem, crashed)
             case StreamOpened():
                 self._stream_opened(message)
-            case Captured() | Verified() | NothingLeft() | SalvagePostponed() | Inspected():
+            case (
+                Captured()
+                | Verified()
+                | NothingLeft()
+                | FilesSetAside()
+                | SalvagePostponed()
+                | Inspected()
+            ):
                 self._recordings.heard(message)
             case FaultRaised(Fault.STORAGE) | FaultCleared(Fault.STORAGE):
                 self.step(message)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from recorderd.settings import Settings
 from recorderd.store.footage import MARKER_NAME
 from recorderd.store.reader import reading
 from recorderd.store.schema import FOOTAGE_KEY
+from recorderd.store.set_aside import RECORDING_ID
 
 KEPT: Final = (
     RecordingState.CAPTURED,
@@ -27,7 +27,6 @@ KEPT: Final = (
 """States of a row whose video lies in its final place."""
 
 _UNFINISHED: Final = (RecordingState.RECORDING, RecordingState.CAPTURED)
-_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Progress = Callable[[int, int], object]
 """Told now and then how many recordings of how many were looked at."""
@@ -60,7 +59,7 @@ REMEDIES: Final = {
     Kind.NOT_DELETED: f"Start the station's helpers (recorderd finish), or {_REPAIR}",
     Kind.FOUND_AGAIN: f"It was given up as lost and is there: {_REPAIR}",
     Kind.WITHOUT_ROW: f"If it is a recording, {_REPAIR}; else move it to another place",
-    Kind.LEFT_OVER: "Start the station: it saves what can be saved; what stays can be moved away",
+    Kind.LEFT_OVER: f"Start the station: it saves what can be saved. If it stays, {_REPAIR}",
 }
 
 
@@ -175,7 +174,7 @@ class Comparison:
             self._by_id = {}
             for folder in (self._footage, self._incoming):
                 for name in folder.files:
-                    found = _ID.search(name) if name.endswith(".mp4") else None
+                    found = RECORDING_ID.search(name) if name.endswith(".mp4") else None
                     if found is not None:
                         self._by_id.setdefault(found[0], []).append(folder.root / name)
         return self._by_id.get(recording_id, [])

@@ -113,7 +113,7 @@ def thumbnail_path(video: Path) -> Path:
 
 def sync_folder(path: Path) -> None:
     """Force a folder's entries onto the disk. Raises StorageError."""
-    with _translated(path):
+    with translated(path):
         _sync_folder(path)
 
 
@@ -125,13 +125,13 @@ def publish(incoming: Path, final: Path) -> None:
     both names, calling it again finishes the move. An existing other file is never
     overwritten. Raises StorageError.
     """
-    with _translated(incoming):
+    with translated(incoming):
         descriptor = os.open(incoming, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
-    with _translated(final):
+    with translated(final):
         _move_into_day_folder(incoming, final)
         _sync_folder(final.parent)
         with suppress(FileNotFoundError):
@@ -144,7 +144,7 @@ def delete(video: Path) -> None:
 
     Raises StorageError; then some may be left, and it may be done again.
     """
-    with _translated(video):
+    with translated(video):
         for path in (video, still_path(video), thumbnail_path(video)):
             path.unlink(missing_ok=True)
         if video.parent.is_dir():
@@ -172,7 +172,7 @@ def is_there(settings: Settings, footage_id: str) -> bool:
 
 def make_state_folder(path: Path) -> None:
     """Make the folder of the catalogue, shared with our group. Raises StorageError."""
-    with _translated(path):
+    with translated(path):
         _make_folder(path, _SHARED_FOLDER_MODE)
 
 
@@ -190,7 +190,7 @@ def prepare(settings: Settings, footage_id: str | None) -> str:
         if problem is not None:
             raise StorageError(problem, _REMEDY_WRONG_DISK)
     for folder in (footage, incoming):
-        with _translated(folder):
+        with translated(folder):
             _make_folder(folder, _PRIVATE_FOLDER_MODE)
     _try_out(incoming, footage)
     return footage_id or _adopt_or_create_marker(footage)
@@ -251,7 +251,7 @@ def _read_marker(footage: Path) -> str:
 
 def _adopt_or_create_marker(footage: Path) -> str:
     marker = footage / MARKER_NAME
-    with _translated(marker):
+    with translated(marker):
         with suppress(FileNotFoundError):
             found = _read_marker(footage)
             try:
@@ -272,10 +272,10 @@ def _adopt_or_create_marker(footage: Path) -> str:
 def _try_out(incoming: Path, footage: Path) -> None:
     """Do with a small file what every recording will need."""
     probe = footage / _PROBE_NAME
-    with _translated(incoming):
+    with translated(incoming):
         write_synced(incoming / _PROBE_NAME, b"x" * 4096, replace=True)
         _sync_folder(incoming)
-    with _translated(footage):
+    with translated(footage):
         (incoming / _PROBE_NAME).rename(probe)
         _sync_folder(footage)
         probe.unlink()
@@ -372,7 +372,8 @@ def _sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Say what the file system says of this path as a StorageError, with a remedy."""
     try:
         yield
     except OSError as error:

@@ -14,12 +14,13 @@ from typing import Any, Final
 from peewee import SQL, SqliteDatabase
 
 from recorderd.core.model import Mode, Nanoseconds, RecordingId, RecordingState
-from recorderd.core.retention import Awaited, Kept, Reason
+from recorderd.core.retention import Awaited, DoomedSpare, Kept, Reason, Spare
 from recorderd.errors import StorageError
 from recorderd.settings import Settings
 from recorderd.store import footage, holds
 from recorderd.store.catalogue import UNSYNCHRONISED, Catalogue
 from recorderd.store.schema import Recording, Tables, microseconds
+from recorderd.store.set_aside import RECORDING_ID, all_in
 
 _DELETABLE: Final = (RecordingState.SAVED, RecordingState.RECOVERED, RecordingState.DAMAGED)
 """A finished recording's states; of a lost one there is nothing to delete."""
@@ -75,6 +76,39 @@ class Removal:
             )
             query = self._on_disk(tables, *_DELETABLE, columns=columns)
             return [_kept(found, now) for found in query.namedtuples().iterator()]
+
+    def spares(self, now: Moment) -> list[Spare]:
+        """The files that were set aside and whose recordings are known here."""
+        files = all_in(self._settings.set_aside_folder)
+        ids = sorted({each.recording_id for each in files if each.recording_id is not None})
+        with self._catalogue.reading() as tables:
+            row = tables.recordings
+            query = row.select().where(row.id.in_(ids), row.footage_id == self._footage_id)
+            rows = {found.id: found for found in query} if ids else {}
+        return [
+            Spare(each.path.name, each.bytes, _age_seconds(found, now), held=bool(found.held))
+            for each in files
+            if (found := rows.get(each.recording_id or "")) is not None
+        ]
+
+    def delete_spare(self, spare: DoomedSpare) -> bool:
+        """Delete a file that was set aside; False if somebody holds its recording by now."""
+        path = self._settings.set_aside_folder / spare.name
+        match = RECORDING_ID.search(spare.name)
+        with holds.locked(self._settings):
+            holds.take_in_locked(self._settings, self._catalogue)
+            with self._catalogue.transaction() as tables:
+                found = tables.recordings.get_or_none(
+                    tables.recordings.id == (match[0] if match else None)
+                )
+                if found is None or found.held:
+                    return False
+                why = f"{spare.name}: {spare.reason.value}"
+                self._enter(tables, found, "set-aside file deleted", why)
+            with footage.translated(path):
+                path.unlink(missing_ok=True)
+                footage.sync_folder(path.parent)
+        return True
 
     def begin(self, recording_id: RecordingId, reason: Reason) -> Going | None:
         """Decide to delete a recording; None if it is held, or no longer is what it was.

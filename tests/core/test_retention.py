@@ -17,7 +17,9 @@ from recorderd.core.retention import (
     Kept,
     Reason,
     RetentionRules,
+    Spare,
     free_goal,
+    spares_to_delete,
     to_delete,
     urgent_below,
 )
@@ -198,6 +200,59 @@ class TestAlways:
         alone = to_delete([*all_held, *one], rules, clock_is_set=True, free_bytes=free)
         among = to_delete(recordings, rules, clock_is_set=True, free_bytes=free)
         assert [each for each in among if one and each.id == one[0].id] == alone
+
+
+spares_of_any_kind = st.lists(
+    st.builds(
+        Spare,
+        name=st.uuids().map(str),
+        bytes=st.integers(0, 10**12),
+        age_seconds=st.none() | st.floats(-1e9, 1e10),
+        held=st.booleans(),
+    ),
+    max_size=10,
+    unique_by=lambda spare: spare.name,
+)
+
+
+class TestWhatWasSetAside:
+    def test_goes_before_any_video(self) -> None:
+        rules = RetentionRules(maximum_bytes=25)
+        recordings = [kept("a"), kept("b")]
+        spares = [Spare("young", 10, 1.0), Spare("old", 10, 99.0), Spare("held", 10, 999.0, True)]
+        doomed = spares_to_delete(spares, recordings, rules, clock_is_set=True, free_bytes=PLENTY)
+        assert [(each.name, each.reason) for each in doomed] == [
+            ("old", Reason.SIZE),
+            ("young", Reason.SIZE),
+        ]
+        assert named(recordings, rules) == []
+
+    def test_goes_by_age(self) -> None:
+        spares = [Spare("old", 10, 31.0 * SECONDS_PER_DAY), Spare("young", 10, 29.0)]
+        for is_set, expected in ((True, ["old"]), (False, [])):
+            doomed = spares_to_delete(
+                spares, [], RetentionRules(days=30), clock_is_set=is_set, free_bytes=PLENTY
+            )
+            assert [each.name for each in doomed] == expected
+
+    @given(spares_of_any_kind, recordings_of_any_kind, any_rules, st.integers(0, 10**13))
+    def test_never_what_is_held_and_only_while_there_is_a_reason(
+        self, spares: list[Spare], recordings: list[Kept], rules: RetentionRules, free: int
+    ) -> None:
+        doomed = spares_to_delete(spares, recordings, rules, clock_is_set=True, free_bytes=free)
+        gone = {each.name for each in doomed}
+        assert gone <= {spare.name for spare in spares if not spare.held}
+        assert not doomed or rules.any
+        goal = free_goal(recordings, rules)
+        total = sum(each.bytes for each in spares) + sum(each.bytes for each in recordings)
+        for each in doomed:
+            match each.reason:
+                case Reason.SPACE:
+                    assert free < goal
+                case Reason.SIZE:
+                    assert total > rules.maximum_bytes
+            free += each.bytes
+            total -= each.bytes
 
 
 @pytest.mark.parametrize("asked_for", [1, 5 * GB, 40 * GB])

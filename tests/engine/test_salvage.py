@@ -3,21 +3,28 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
+from av.container import InputContainer
+from av.packet import Packet
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recorderd.core.model import RecordingId
+from recorderd.engine import remux as remux_module
 from recorderd.engine import salvage as salvage_module
 from recorderd.engine import verify
 from recorderd.engine.footage_file import FootageFile
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.engine.pipelines import CopyPipeline
-from recorderd.engine.remux import remux
+from recorderd.engine.remux import opened, remux
 from recorderd.engine.salvage import facts_of, salvage
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import fragment_places, is_closed, reopen
@@ -438,3 +445,81 @@ def test_tags_of_a_foreign_file_are_not_trusted(tmp_path: Path, files: Recording
     result = salvage(ID, files)
     assert isinstance(result, Captured)
     assert result.first_ns == 0
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.EAGAIN, errno.ENOMEM, errno.EACCES, errno.ESTALE]
+)
+@pytest.mark.parametrize("where", ["opening", "reading"])
+def test_error_of_the_machine_is_no_verdict_on_the_file(
+    workshop: Path, files: RecordingFiles, monkeypatch: pytest.MonkeyPatch, number: int, where: str
+) -> None:
+    """However the machine fails, the torn file stays as it is and can be salvaged later."""
+    torn = footage(workshop)[0]
+    files.incoming_video.write_bytes(torn)
+    with monkeypatch.context() as patched:
+        _fail(patched, number, where)
+        with pytest.raises(StorageError, match="cannot be read now") as told:
+            salvage(ID, files)
+    assert "looked at again" in told.value.remedy
+    assert files.incoming_video.read_bytes() == torn
+    assert not files.video.exists()
+    assert isinstance(salvage(ID, files), Captured)
+
+
+def _fail(patched: pytest.MonkeyPatch, number: int, where: str) -> None:
+    """Whoever opens a video, or reads its packets, is told this by FFmpeg."""
+
+    def fail(*_: object) -> None:
+        av.error.err_check(-number)
+
+    if where == "opening":
+        patched.setattr(av, "open", lambda *_, **__: fail())
+    else:
+        patched.setattr(salvage_module, "is_whole", fail)
+    if number == errno.ENOMEM:
+        patched.setattr(remux_module, "_has_memory", lambda: False)
+
+
+def test_header_that_asks_for_more_memory_than_there_can_be_is_no_video(
+    files: RecordingFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine has memory for an ordinary file: it is this one that is not."""
+    files.incoming_video.write_bytes(b"rubbish")
+    monkeypatch.setattr(av, "open", lambda *_, **__: av.error.err_check(-errno.ENOMEM))
+    assert isinstance(salvage(ID, files), NothingLeft)
+
+
+def test_memory_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert remux_module._has_memory()
+    monkeypatch.setattr(remux_module, "_ORDINARY_BYTES", 1 << 60)
+    assert not remux_module._has_memory()
+
+
+class _FailingAfter:
+    """A file of which some packets can be read before the disk fails."""
+
+    def __init__(self, count: int, container: InputContainer) -> None:
+        self.metadata, self.streams = container.metadata, container.streams
+        self._count, self._container = count, container
+
+    def demux(self) -> Iterator[Packet[Any]]:
+        yield from islice(self._container.demux(), self._count)
+        av.error.err_check(-errno.EIO)
+
+
+def test_remux_does_not_take_a_failing_disk_for_the_end_of_the_file(
+    workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "torn.mp4"
+    source.write_bytes(footage(workshop)[0])
+
+    @contextmanager
+    def failing(*arguments: Any) -> Iterator[Any]:
+        with opened(*arguments) as container:
+            yield _FailingAfter(5, container)
+
+    monkeypatch.setattr(remux_module, "opened", failing)
+    with pytest.raises(StorageError, match="cannot be read now"):
+        remux(source, tmp_path / "whole.mp4")
+    assert not (tmp_path / "whole.mp4").exists()

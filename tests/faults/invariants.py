@@ -184,8 +184,9 @@ def _check_agreement(rig: Rig, before_ns: int, running: bool, outcome: Outcome) 
     while running and found and time.monotonic() < deadline:
         time.sleep(0.2)
         found = _disagreements(rig, running)
+    lost = {row.id for row in rig.rows() if row.state == RecordingState.LOST}
     for finding in found:
-        if finding.kind is Kind.LEFT_OVER:
+        if finding.kind is Kind.LEFT_OVER and finding.path.stem not in lost:
             outcome.left_over += 1
         else:
             outcome.violations.append(f"fsck: {finding.kind}: {finding.path.name} {finding.detail}")

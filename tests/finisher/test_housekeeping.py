@@ -66,6 +66,37 @@ def test_old_ones_go_and_say_why(shelf: Shelf) -> None:
     assert shelf.events(old)[0] == ("deletion begun", "its time is over")
 
 
+def spare(shelf: Shelf, recording_id: str, name: str = "{}.1.mp4") -> Path:
+    path = shelf.settings.set_aside_folder / name.format(recording_id)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x" * 1000)
+    return path
+
+
+def test_what_was_set_aside_goes_first(shelf: Shelf) -> None:
+    limited(shelf, maximum_gigabytes=2e-6)
+    ids = [shelf.put(f"SO-{number}", days_ago=2) for number in range(2)]
+    doomed, foreign = spare(shelf, ids[1]), spare(shelf, "", "holiday{}.mp4")
+    keeper(shelf).look()
+    assert not doomed.exists()
+    assert foreign.exists(), "nobody knows whose it is"
+    assert [shelf.state(each) for each in ids] == ["saved", "saved"]
+    (event,) = [each for each in shelf.events(ids[1]) if "set-aside" in each[0]]
+    assert event == (
+        "set-aside file deleted",
+        f"{doomed.name}: all videos together take too much room",
+    )
+
+
+def test_what_was_set_aside_of_a_held_order_stays(shelf: Shelf) -> None:
+    old = shelf.put(days_ago=31)
+    path = spare(shelf, old)
+    request = HoldRequest.now(HoldAction.HOLD, "SO-1", "Anna", "a complaint")
+    assert ask(shelf.settings, request, lambda: True)
+    keeper(shelf).look()
+    assert path.exists()
+
+
 def test_nothing_goes_by_default(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "default")
     old = shelf.put(days_ago=5000)

@@ -20,6 +20,7 @@ from recorderd.finisher import run
 from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.finisher.run import Finisher
 from recorderd.settings import Settings, StationSettings
+from recorderd.station import clock as station_clock
 from recorderd.store import footage, visits
 from recorderd.store.chores import MOST_AT_ONCE, MOST_TRIES, Chores, Finished, pause_after
 from recorderd.store.footage import StorageHealth, thumbnail_path
@@ -380,7 +381,7 @@ def test_visits_of_before_the_clock_was_set_are_dated_by_it(
     with file.open("a") as old:
         old.write('{"at_us": 7, "event": "view", "recording_id": "x", "detail": "older"}\n')
     clock = "synchronised" if right else "unsynchronised"
-    monkeypatch.setattr(run, "synchronisation", lambda: clock)
+    monkeypatch.setattr(station_clock, "synchronisation", lambda: clock)
     finisher.look()
     with archive.catalogue.reading() as tables:
         events = {event.detail: event for event in tables.events.select()}

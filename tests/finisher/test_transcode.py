@@ -298,5 +298,5 @@ def test_first_choice_is_taken_though_another_is_faster(
 
 def test_video_that_is_not_there(archive: Archive) -> None:
     recording_id = archive.add(there=False)
-    with pytest.raises(StorageError, match="no readable picture"):
+    with pytest.raises(StorageError, match="No such file"):
         transcode(archive.finished(recording_id), archive.settings, _go_on)

@@ -16,6 +16,7 @@ from recorderd.finisher.run import Finisher
 from recorderd.proof import key, sealer
 from recorderd.proof.seals import Seal, chain_of
 from recorderd.proof.stand_alone import file_hash, read_seal
+from recorderd.verify import run_verify
 from tests.web.archive import HOSTILE, Archive
 
 
@@ -89,6 +90,23 @@ def test_a_deletion_gets_a_further_seal(archive: Archive, finisher: Finisher) ->
     finisher.look()
     assert [each["what"] for each in documents(archive)] == ["recorded", "deleted"]
     assert documents(archive)[1]["facts"]["still_sha256"] is not None
+
+
+def test_a_clock_that_is_set_after_a_deletion(archive: Archive, finisher: Finisher) -> None:
+    """The tombstone is dated anew like any row, and `verify` finds nothing wrong with that."""
+    new = archive.begin("SO-1", clock="unsynchronised")
+    archive.finish(new, b"video")
+    finisher.look()
+    archive.path(new).unlink()
+    change(archive, new.id, state="deleted", deleted_at=new.started_at)
+    finisher.look()
+    archive.catalogue.correct_clock("boot-1", 10**18)
+    for _ in range(3):
+        finisher.look()
+    assert [each["what"] for each in documents(archive)] == ["recorded", "deleted", "corrected"]
+    assert run_verify(archive.settings, None, None, json=True) == 0
+    change(archive, new.id, take=9)
+    assert run_verify(archive.settings, None, None, json=True) == 1
 
 
 def test_a_change_that_is_never_lawful_is_not_sealed(archive: Archive, finisher: Finisher) -> None:

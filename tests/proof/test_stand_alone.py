@@ -151,10 +151,21 @@ def test_only_what_waited_to_be_encoded_may_be_replaced() -> None:
         change_between(encoded, encoded | {"sha256": "bb", "transcoded_from": "aa"})
 
 
-def test_nothing_follows_a_deletion() -> None:
+def test_nothing_else_follows_a_deletion() -> None:
     deleted = FACTS | {"deleted_at": "e"}
+    for columns in ({"deleted_at": None}, {"deleted_at": "f"}, {"take": 9}, {"sha256": "bb"}):
+        with pytest.raises(Broken, match="after its deletion"):
+            change_between(deleted, deleted | columns)
+
+
+def test_the_clock_may_be_set_when_a_recording_is_deleted_already() -> None:
+    deleted = FACTS | {"deleted_at": "e"}
+    corrected = deleted | {"clock": "corrected", "started_at": "c"}
+    assert change_between(deleted, corrected) == "corrected"
     with pytest.raises(Broken, match="after its deletion"):
-        change_between(deleted, FACTS)
+        change_between(deleted, corrected | {"order_id": "SO-2"})
+    with pytest.raises(Broken, match="started_at"):
+        change_between(corrected, corrected | {"started_at": "d"})
 
 
 def test_it_runs_on_old_python_without_any_library() -> None:

@@ -104,6 +104,9 @@ class Disk:
     def incoming(self, number: int = 1) -> Path:
         return self.settings.incoming_folder / f"{new(number).id}.mp4"
 
+    def set_aside(self, number: int = 1, suffix: str = ".mp4") -> Path:
+        return self.settings.set_aside_folder / f"{new(number).id}.1{suffix}"
+
     def write(self, path: Path, content: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -160,7 +163,7 @@ class Disk:
         below = self.settings.footage_folder.parent
         files = {
             str(path.relative_to(below)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for name in ("footage", "incoming", "kept")
+            for name in ("footage", "incoming", "set-aside")
             for path in sorted((below / name).rglob("*"))
             if path.is_file()
         }
@@ -248,6 +251,13 @@ def _still_left(disk: Disk) -> None:
     path.with_suffix(".jpg").rename(disk.incoming().with_suffix(".jpg"))
 
 
+def _rubbish(disk: Disk, state: str) -> None:
+    """Nothing in it plays; its row may be given up already."""
+    _unfinished(disk, b"rubbish" * 1000)
+    disk.write(disk.incoming().with_suffix(".jpg"), jpeg(1))
+    disk.set(state=state)
+
+
 def _cut_with_copy(disk: Disk) -> None:
     path = disk.save()
     disk.write(disk.incoming(), path.read_bytes())
@@ -262,6 +272,12 @@ def _deleting(disk: Disk) -> None:
 def _lost_and_found(disk: Disk) -> None:
     disk.save()
     disk.set(state="lost", problem="gone")
+
+
+def _published_rubbish(disk: Disk) -> None:
+    disk.register()
+    disk.write(disk.video(), b"rubbish" * 1000)
+    disk.set(state="lost")
 
 
 def _half_made(disk: Disk) -> None:
@@ -319,6 +335,9 @@ STATES: Final[dict[str, HalfDone]] = {
     ),
     "finished file emptied": HalfDone(lambda disk: _cut(disk, 0), RecordingState.DAMAGED),
     "finished file emptied, a copy in incoming": HalfDone(_cut_with_copy, RecordingState.SAVED),
+    "nothing plays": HalfDone(lambda disk: _rubbish(disk, "recording"), RecordingState.LOST),
+    "nothing plays, given up": HalfDone(lambda disk: _rubbish(disk, "lost"), RecordingState.LOST),
+    "nothing plays, published and given up": HalfDone(_published_rubbish, RecordingState.LOST),
     "half deleted": HalfDone(_deleting, RecordingState.DELETED),
     "given up and found again": HalfDone(_lost_and_found, RecordingState.SAVED),
     "half-made files": HalfDone(_half_made, RecordingState.SAVED),

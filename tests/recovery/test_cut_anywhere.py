@@ -51,9 +51,10 @@ def test_what_plays_is_saved(tmp_path: Path, codec: str, how: str, share: float)
     row = disk.row()
     if row["state"] in ("damaged", "lost"):
         assert not readable
-        kept = disk.video() if how == "finished" else disk.incoming()
+        kept = disk.video() if how == "finished" else disk.set_aside()
         assert not cut or kept.read_bytes() == cut
         assert str(len(cut)) in row["problem"]
+        assert disk.found() == []
         return
     assert row["state"] == "recovered"
     assert is_closed(disk.video())
@@ -83,7 +84,7 @@ def test_where_the_mended_file_holds_less_the_original_is_kept(
     cut = path.read_bytes()[: path.stat().st_size * 3 // 4]
     path.write_bytes(cut)
     disk.repair()
-    (kept,) = (tmp_path / "state" / "kept").iterdir()
+    (kept,) = (tmp_path / "state" / "set-aside").iterdir()
     assert kept.read_bytes() == cut
     row = disk.row()
     assert row["state"] == "recovered"

@@ -165,6 +165,53 @@ def test_right_clock_is_carried_on_whatever_somebody_sets(machine: Machine, hour
     assert _seconds(station, machine) == NOW_2026 + 25 * HOUR + 58
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_step_is_not_believed_before_the_clock_was_called_right_again(
+    machine: Machine, hours: int
+) -> None:
+    """A row that begins between the step and the word that the clock is no longer right."""
+    machine.says(NOW_2026)
+    machine.synchronised = True
+    station = StationClock()
+    machine.up += 1
+    machine.says(NOW_2026 + 1 + hours * HOUR)
+    assert not station.look()
+    assert (station.status, _seconds(station, machine)) == ("synchronised", NOW_2026 + 1)
+    machine.up += 1
+    machine.synchronised = False
+    assert not station.look()
+    assert (station.status, _seconds(station, machine)) == ("synchronised", NOW_2026 + 2)
+
+
+def test_step_by_whoever_keeps_the_clock_right_is_followed(machine: Machine) -> None:
+    machine.says(NOW_2026)
+    machine.synchronised = True
+    station = StationClock()
+    machine.says(NOW_2026 + 7)
+    station.look()
+    assert _seconds(station, machine) == NOW_2026
+    machine.up += 1
+    station.look()
+    assert (station.status, _seconds(station, machine)) == ("synchronised", NOW_2026 + 8)
+
+
+def test_clock_that_is_set_while_it_is_asked(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is right, but what it said the moment before was not."""
+    station = StationClock()
+
+    def network_is_quicker() -> str:
+        machine.says(NOW_2026)
+        return clock.SYNCHRONISED
+
+    monkeypatch.setattr(clock, "synchronisation", network_is_quicker)
+    station.look()
+    assert station.status == "unsynchronised"
+    assert station.look(), "and now what was dated before is dated anew"
+    assert (station.status, _seconds(station, machine)) == ("synchronised", NOW_2026)
+
+
 def test_machine_that_slept(machine: Machine) -> None:
     machine.says(NOW_2026)
     machine.synchronised = True

@@ -1,17 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from recorderd.core.actions import StartRecording
 from recorderd.core.events import Event, RecordingFailed
 from recorderd.core.model import Order, RecordingId, Symbology
-from recorderd.engine.messages import Command, NothingLeft
+from recorderd.engine.messages import (
+    Command,
+    FilesSetAside,
+    NothingLeft,
+    Salvage,
+    SalvagePostponed,
+    SetAside,
+)
 from recorderd.settings import Settings, StationSettings
 from recorderd.station.clock import StationClock
 from recorderd.station.recordings import Recordings
 from recorderd.store.catalogue import Catalogue
+from tests.engine.pictures import files_in
 
 
 class Hands:
@@ -20,9 +29,10 @@ class Hands:
     def __init__(self) -> None:
         self.waiting: list[Callable[[Any], None] | None] = []
         self.stepped: list[Event] = []
+        self.told: list[Command] = []
 
     def tell_engine(self, command: Command) -> None:
-        """Nobody listens."""
+        self.told.append(command)
 
     def submit(
         self, job: Callable[[Catalogue], Any], done: Callable[[Any], None] | None = None
@@ -42,18 +52,84 @@ class Hands:
                 done(1)
 
 
-def test_bad_news_is_decided_once_however_long_the_catalogue_is_locked(tmp_path: Path) -> None:
-    hands = Hands()
+ID = RecordingId("one")
+
+
+def begun(tmp_path: Path, hands: Hands) -> Recordings:
+    """One recording that is being written."""
     settings = Settings(station=StationSettings(state_folder=str(tmp_path)))
     recordings = Recordings(settings, hands, "boot")
-    recording_id = RecordingId("one")
     order = Order("7", "7", Symbology.QR)
-    recordings.start(StartRecording(recording_id, order, 1, None, 0, None), StationClock())
+    recordings.start(StartRecording(ID, order, 1, None, 0, None), StationClock())
     recordings.engine_started()
-    recordings.heard(NothingLeft(recording_id, "the disk is full"))
+    return recordings
+
+
+def given_up(tmp_path: Path, hands: Hands) -> Recordings:
+    """One recording, of which the engine has found nothing that plays."""
+    recordings = begun(tmp_path, hands)
+    recordings.heard(NothingLeft(ID, "the disk is full"))
+    return recordings
+
+
+def test_bad_news_is_decided_once_however_long_the_catalogue_is_locked(tmp_path: Path) -> None:
+    hands = Hands()
+    recordings = given_up(tmp_path, hands)
+    for _ in range(5):
+        recordings.disk_looked_at(good=True)
+    recordings.heard(FilesSetAside(ID, ()))
     for _ in range(5):
         recordings.disk_looked_at(good=True)
     hands.unlock()
     failed = [event for event in hands.stepped if isinstance(event, RecordingFailed)]
-    assert failed == [RecordingFailed(recording_id, "the disk is full")]
+    assert failed == [RecordingFailed(ID, "the disk is full")]
     assert not list(recordings)
+
+
+def test_row_is_not_lost_before_its_file_is_set_aside(tmp_path: Path) -> None:
+    """An engine that dies meanwhile is asked again; the row then says where the file is."""
+    hands = Hands()
+    recordings = given_up(tmp_path, hands)
+    assert not any(isinstance(command, SetAside) for command in hands.told)
+    for _ in range(3):
+        recordings.disk_looked_at(good=True)
+    recordings.engine_gone()
+    recordings.engine_started()
+    asked = [command for command in hands.told if isinstance(command, SetAside)]
+    assert len(asked) == 2
+    hands.unlock()
+    assert list(recordings)
+    recordings.heard(FilesSetAside(ID, ("one.1.mp4 (7 bytes)",)))
+    hands.unlock()
+    (failed,) = [event for event in hands.stepped if isinstance(event, RecordingFailed)]
+    assert "one.1.mp4 (7 bytes)" in failed.problem
+
+
+def test_file_that_cannot_be_set_aside_now_is_looked_at_again(tmp_path: Path) -> None:
+    hands = Hands()
+    recordings = given_up(tmp_path, hands)
+    for _ in range(3):
+        recordings.disk_looked_at(good=True)
+    hands.told.clear()
+    recordings.heard(SalvagePostponed(ID, "the disk is gone"))
+    recordings.disk_looked_at(good=True)
+    assert [type(command) for command in hands.told] == [Salvage]
+
+
+def test_file_that_cannot_be_read_is_looked_at_ever_more_seldom(tmp_path: Path) -> None:
+    hands = Hands()
+    recordings = begun(tmp_path, hands)
+    recordings.heard(SalvagePostponed(ID, "input/output error"))
+    asked_at = []
+    for second in range(700):
+        recordings.disk_looked_at(good=True)
+        if isinstance(hands.told[-1], Salvage):
+            asked_at.append(second)
+            hands.told.clear()
+            hands.told.append(SetAside(ID, files_in(tmp_path)))
+            recordings.heard(SalvagePostponed(ID, "input/output error"))
+    pauses = [later - earlier for earlier, later in pairwise(asked_at)]
+    assert pauses == [2, 4, 8, 16, 32, 64, 128, 256]
+    recordings.disk_looked_at(good=False)
+    recordings.disk_looked_at(good=True)
+    assert isinstance(hands.told[-1], Salvage), "the disk was away: at once"

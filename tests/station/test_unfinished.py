@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -146,5 +148,17 @@ def test_everything_gets_an_end(tmp_path: Path) -> None:
                 assert sum(1 for _ in container.decode(video=0)) == row.frames
     (torn,) = [row for row in daemon.rows() if row.order_id == "SO-3"]
     assert 5 <= (torn.frames or 0) < PICTURES
-    waiting = [path.name for path in (daemon.state / "incoming").iterdir()]
-    assert len(waiting) == 1, "only what could not be read stays where it is, for a closer look"
+    assert list((daemon.state / "incoming").iterdir()) == []
+    (rubbish,) = (daemon.state / "set-aside").iterdir()
+    assert rubbish.stat().st_size == 5000, "what could not be read is kept for a closer look"
+    problems = {row.order_id: row.problem for row in daemon.rows()}
+    assert rubbish.name in (problems["SO-4"] or "")
+    assert "set aside" not in (problems["SO-5"] or "")
+    done = subprocess.run(
+        [sys.executable, "-m", "recorderd", "fsck", "--config", str(daemon.config)],
+        capture_output=True,
+        text=True,
+    )
+    assert rubbish.name in done.stdout
+    assert "video missing" in done.stdout
+    assert "left over" not in done.stdout
