@@ -21,7 +21,8 @@ OnStream: TypeAlias = Callable[[StreamDescription], PacketBuffer]
 """Called on the capture thread when the camera has opened; may take its time (probing)."""
 
 FIRST_RETRY_SECONDS = 0.25
-LONGEST_RETRY_SECONDS = 10.0
+LONGEST_RETRY_SECONDS = 2.0
+"""Looking for a camera costs little, and each second without it is missing in a video."""
 _ONE_TICK = nanoseconds(1 / 90_000) + 1
 _FUTURE_TOLERANCE = nanoseconds(2)
 
