@@ -16,6 +16,7 @@ from random import Random
 
 from recorderd.core.signals import Signal
 from recorderd.finisher.fingerprint import fingerprint
+from recorderd.store.chores import pause_after
 from recorderd.store.footage import thumbnail_path
 from tests.faults.invariants import Outcome, check, lost_seconds, lost_too_much
 from tests.faults.power import cuts
@@ -145,7 +146,9 @@ def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
     return process.wait(30)
 
 
-def wait_finished(rig: Rig, seconds: float = 60.0) -> bool:
+def wait_finished(rig: Rig, seconds: float = 60.0 + pause_after(1).total_seconds()) -> bool:
+    """A recording that was being encoded when the finisher was killed has its pause first."""
+
     def finished() -> bool:
         return all(
             row.transcoded_from is not None
