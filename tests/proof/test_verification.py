@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from recorderd.proof.seals import Seal, chain_of
 from recorderd.proof.stand_alone import canonical, hash_of, pem_of
 from recorderd.store.catalogue import NewRecording
 from recorderd.verify import run_verify
+from tests.proof.intruder import intrude
 from tests.web.archive import Archive
 
 FORGER = StationKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -60,13 +60,8 @@ def kinds(
 
 
 def intruder(archive: Archive, *statements: str) -> None:
-    """Somebody with a database browser, who also takes away what guards the table."""
-    with sqlite3.connect(archive.settings.state_folder / "catalogue.db") as database:
-        database.execute("DROP TRIGGER IF EXISTS seals_stay")
-        database.execute("DROP TRIGGER IF EXISTS seals_are_kept")
-        for statement in statements:
-            database.execute(statement)
-    database.close()
+    for statement in statements:
+        intrude(archive, statement)
 
 
 def chain(archive: Archive) -> list[Seal]:
@@ -84,15 +79,12 @@ def rewrite(archive: Archive, number: int, change: Callable[[dict[str, Any]], No
         document["previous"] = document["previous"] if previous is None else previous
         statement = canonical(document)
         previous = hash_of(statement)
-        with sqlite3.connect(archive.settings.state_folder / "catalogue.db") as database:
-            database.execute(
-                "UPDATE seals SET statement = ?, seal = ?, signature = ? WHERE number = ?",
-                (statement, previous, FORGER.sign(statement), seal.number),
-            )
-            database.execute(
-                "UPDATE recordings SET seal = ? WHERE id = ?", (previous, seal.recording_id)
-            )
-        database.close()
+        intrude(
+            archive,
+            "UPDATE seals SET statement = ?, seal = ?, signature = ? WHERE number = ?",
+            *(statement, previous, FORGER.sign(statement), seal.number),
+        )
+        intrude(archive, "UPDATE recordings SET seal = ? WHERE id = ?", previous, seal.recording_id)
 
 
 def test_all_is_well(
@@ -196,7 +188,7 @@ def test_a_gap_that_was_closed(
         "station = 'bench-2'",
         "take = 7",
         "sha256 = 'aa'",
-        "recovered = 1",
+        "recovered = true",
     ],
 )
 def test_a_changed_fact(
@@ -272,7 +264,6 @@ def test_a_chain_that_was_wholly_forged_is_known_by_the_key_that_was_kept_elsewh
     office = tmp_path / "office.pem"
     office.write_bytes(archive.settings.public_key_file.read_bytes())
     assert kinds(archive, capsys, key=office) == []
-    intruder(archive)
     rewrite(archive, 1, lambda _: None)
     archive.settings.public_key_file.write_text(pem_of(FORGER.public))
     end = {"station": "bench-1", "number": 4, "seal": chain(archive)[-1].seal}
@@ -317,7 +308,6 @@ def test_a_forged_seal_that_lacks_words(
     def change(document: dict[str, Any]) -> None:
         del document["what"]
 
-    intruder(archive)
     rewrite(archive, 4, change)
     assert (Kind.SEAL_CHANGED, None) in kinds(archive, capsys)
 
@@ -376,6 +366,7 @@ def test_the_command(
     monkeypatch.setenv("RECORDERD__STATION__STATE_FOLDER", settings.state_folder)
     monkeypatch.setenv("RECORDERD__STATION__RUN_FOLDER", settings.run_folder)
     monkeypatch.setenv("RECORDERD__STATION__NAME", settings.name)
+    monkeypatch.setenv("DATABASE_URL", archive.settings.database_url)
     assert main(["verify", "--all"]) == 0
     assert main(["verify", "SO-1", "--key", str(archive.settings.public_key_file)]) == 0
     assert main(["verify", "SO-77"]) == 1
