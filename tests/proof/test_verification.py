@@ -13,16 +13,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recorderd.cli import main
+from recorderd.engine.remux import remux
+from recorderd.engine.salvage import facts_of
 from recorderd.finisher.run import Finisher
 from recorderd.proof import verification
 from recorderd.proof.findings import REMEDIES, Kind
 from recorderd.proof.key import StationKey
 from recorderd.proof.seals import Seal, chain_of
 from recorderd.proof.stand_alone import canonical, hash_of, pem_of
+from recorderd.recovery.mending import Mended, enter
 from recorderd.store.catalogue import NewRecording
 from recorderd.verify import run_verify
 from tests.proof.intruder import intrude
-from tests.web.archive import Archive
+from tests.web.archive import Archive, video
 
 FORGER = StationKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
@@ -338,6 +341,40 @@ def test_what_waits_for_its_seal_is_counted(
     archive.save("SO-5", after=500)
     assert run_verify(archive.settings, None, None, json=False) == 0
     assert "1 recordings wait for their seal" in capsys.readouterr().out
+
+
+def test_a_repair_after_the_seal_is_named_and_not_sealed(
+    archive: Archive, finisher: Finisher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A video that was cut off and mended later is not what was sealed, and that is said."""
+    new = archive.save("SO-1", content=video(1))
+    finisher.look()
+    content = archive.path(new).read_bytes()
+    archive.path(new).write_bytes(mended(content, archive.settings.state_folder))
+    row = archive.catalogue.row(new.id)
+    assert row is not None
+    facts = facts_of(archive.path(new))
+    assert facts is not None
+    size = archive.path(new).stat().st_size
+    enter(archive.catalogue, row, Mended(facts, size, None), archive.settings)
+    for _ in range(2):
+        finisher.look()
+        assert [kind for kind, _ in kinds(archive, capsys)] == [
+            Kind.FACT_CHANGED,
+            Kind.VIDEO_CHANGED,
+        ]
+    run_verify(archive.settings, None, None, json=False)
+    told = capsys.readouterr().out
+    assert told.count("it was repaired by recorderd on ") == 2
+    assert "after it had been sealed" in told
+    assert len(chain(archive)) == 1
+
+
+def mended(content: bytes, folder: Path) -> bytes:
+    """What fsck makes of the pictures that still play: the first few."""
+    (folder / "cut.mp4").write_bytes(content)
+    remux(folder / "cut.mp4", folder / "mended.mp4", pictures=5)
+    return (folder / "mended.mp4").read_bytes()
 
 
 def test_a_deleted_recording_is_well(
