@@ -1,8 +1,12 @@
 """Which recordings may be deleted, in what order, and why.
 
 Oldest first, in the order in which they were entered into the catalogue: unlike dates, that
-order is right however wrong the clock was. A recording that is held, or with which something
-is still to be done, stays whatever the limits say.
+order is right however wrong the clock was. A recording that is held, or whose hash is
+still to be taken, stays whatever the limits say.
+
+An original that waits for its encoding goes like any other: newer ones are encoded first, so that
+one which has become the oldest of all was waited for long enough. Else a disk could fill for good
+with more than can be encoded.
 
 Files that were set aside, because nothing in them plays or a mended file took their place, go
 by the same limits, and before any recording: what plays is worth more.
@@ -32,7 +36,11 @@ class Reason(StrEnum):
 
 
 class Awaited(StrEnum):
-    """What is still to be done with a finished recording, and must be done before it may go."""
+    """What is still to be done with a finished recording.
+
+    The fingerprint must be taken before it may go, which is a matter of moments; but that of an
+    original is taken when it is encoded.
+    """
 
     TRANSCODE = "transcode"
     FINGERPRINT = "fingerprint"
@@ -51,6 +59,11 @@ class Kept:
     age_seconds: float | None
     held: bool = False
     awaited: frozenset[Awaited] = frozenset()
+
+    @property
+    def may_go(self) -> bool:
+        """Whether it may be deleted for whatever reason."""
+        return not self.held and (not self.awaited or Awaited.TRANSCODE in self.awaited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +145,7 @@ def to_delete(
     room.taken_bytes = sum(recording.bytes for recording in recordings)
     doomed: list[Doomed] = []
     for recording, age in zip(recordings, _honest_ages(recordings), strict=True):
-        if recording.held or recording.awaited:
+        if not recording.may_go:
             continue
         reason = room.reason_against(age)
         if reason is not None:

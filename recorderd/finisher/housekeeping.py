@@ -1,7 +1,8 @@
 """What must not wait for a long transcode: holds, retention, and the event log's old entries.
 
 A thread of its own, with a connection of its own to the catalogue. It touches no recording
-with which the finisher's jobs still have something to do.
+with which the finisher is at work: each of the two says what it takes before it looks at what the
+other has taken.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 import structlog
 
 from recorderd.core.retention import (
+    Awaited,
     Doomed,
     Kept,
     Reason,
@@ -71,7 +73,8 @@ class Housekeeping:
     """Looks every two seconds while used as a context.
 
     `has_given_up` says whether a job, by its name, failed for a recording for good: what is
-    never going to be done is not waited for. `now` tells the time. A bug ends the process:
+    never going to be done is not waited for. `works_on` says whether the finisher is just doing
+    something with a recording. `now` tells the time. A bug ends the process:
     `leaving` is set, and leaving the context raises it.
     """
 
@@ -81,18 +84,21 @@ class Housekeeping:
         leaving: threading.Event,
         has_given_up: Callable[[str, str], bool],
         now: Callable[[], Moment] = moment,
+        works_on: Callable[[str], bool] = lambda _id: False,
     ) -> None:
         self._settings = settings
         self._rules = rules_of(settings)
         self._leaving = leaving
         self._has_given_up = has_given_up
         self._now = now
+        self._works_on = works_on
         self._idleness = Idleness(settings, leaving)
         self._plan: list[Doomed] = []
         self._list_at = self._events_at = 0.0
         self._goal = self._urgent = 0
         self._failed: dict[str, str] = {}
         self._complaint = ""
+        self._never_encoded = False
         self._bug: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="housekeeping")
 
@@ -173,7 +179,12 @@ class Housekeeping:
             doomed = self._plan.pop(0)
             if doomed.reason is Reason.SPACE and self._free_bytes() >= self._goal:
                 continue
-            if (going := removal.begin(doomed.id, doomed.reason)) is not None:
+            if self._works_on(doomed.id):
+                continue
+            going = removal.begin(doomed.id, doomed.reason)
+            if going is not None and self._works_on(doomed.id):
+                removal.keep(going, "the finisher has begun to work on it")
+            elif going is not None:
                 self._finish(removal, going, doomed)
 
     def _make_plan(self, removal: Removal, free_bytes: int) -> None:
@@ -189,6 +200,7 @@ class Housekeeping:
             recordings, self._rules, clock_is_set=now.clock_is_set, free_bytes=free_bytes
         )
         self._complain(recordings, doomed, free_bytes)
+        self._say_what_was_never_encoded(recordings, doomed)
         self._plan = doomed[:_PLANNED]
         # What is left of a long list is gone on with at once.
         self._list_at = time.monotonic() + (0.0 if len(doomed) > _PLANNED else LIST_SECONDS)
@@ -231,7 +243,7 @@ class Housekeeping:
             complaint = f"{(free_bytes + gone) / 1e9:.1f} GB are free"
         if complaint and not self._complaint:
             held = sum(each.held for each in recordings)
-            waiting = sum(bool(each.awaited) for each in recordings)
+            waiting = sum(not (each.held or each.may_go) for each in recordings)
             log.warning(
                 "there is less room than retention shall leave, and no more may be deleted",
                 problem=complaint,
@@ -240,6 +252,19 @@ class Housekeeping:
                 remedy="Release orders, set retention.keep_hours lower, or give it a larger disk",
             )
         self._complaint = complaint
+
+    def _say_what_was_never_encoded(self, recordings: list[Kept], doomed: list[Doomed]) -> None:
+        """Once: what was recorded comes faster than it can be encoded."""
+        waiting = {each.id for each in recordings if Awaited.TRANSCODE in each.awaited}
+        never = sum(each.id in waiting for each in doomed)
+        if never and not self._never_encoded:
+            log.warning(
+                "videos go before they were encoded",
+                videos=never,
+                remedy="Encoding cannot keep up: let the camera compress (recording.mode copy), "
+                "record a smaller picture, or keep videos longer on a larger disk",
+            )
+        self._never_encoded = bool(never)
 
     def _finish(self, removal: Removal, going: Going, doomed: Doomed | None = None) -> None:
         try:

@@ -66,7 +66,7 @@ def main(settings: Settings) -> int:
     in_order = False
     try:
         step_back()
-        with Housekeeping(settings, leaving, finisher.has_given_up):
+        with Housekeeping(settings, leaving, finisher.has_given_up, works_on=finisher.works_on):
             while not leaving.is_set():
                 try:
                     finisher.look()
@@ -148,6 +148,7 @@ class Finisher:
         self._idleness = Idleness(settings, leaving)
         self._died_with = died_with
         self._begun = False
+        self._at_work: RecordingId | None = None
         self._count_again_at = 0.0
         self._no_room: str | None = None
         self._with_thumbnail: set[RecordingId] = set()
@@ -170,6 +171,10 @@ class Finisher:
     def has_given_up(self, job: str, recording_id: str) -> bool:
         """Whether a job failed for a recording and is not tried again. Any thread."""
         return (job, recording_id) in self._given_up
+
+    def works_on(self, recording_id: str) -> bool:
+        """Whether a job is being done with this recording. Any thread."""
+        return recording_id == self._at_work
 
     def look(self) -> None:
         """Do all that is to be done now. Raises CatalogueError."""
@@ -194,8 +199,13 @@ class Finisher:
                     return
                 job, recording = found
                 tried.add((job.name, recording.id))
-                self._try(job, chores, recording)
+                self._at_work = recording.id
+                # Housekeeping may have begun to delete it: it looks at our word after its own.
+                if job.name == "seal" or chores.is_kept(recording.id):
+                    self._try(job, chores, recording)
+                self._at_work = None
         finally:
+            self._at_work = None
             catalogue.close()
 
     def _busy_or_leaving(self) -> bool:

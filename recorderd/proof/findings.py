@@ -40,9 +40,12 @@ REMEDIES: Final = {
     Kind.CONTRADICTION: f"Somebody changed a recording, and then it was sealed. {_TELL}",
     Kind.ROW_MISSING: "Somebody deleted a row of the catalogue, or it was put back from an older "
     "copy: the seal still says what was recorded; put back a newer backup",
-    Kind.FACT_CHANGED: "Somebody changed the catalogue. What the seal says was so when it was made",
-    Kind.VIDEO_CHANGED: "This file is not what was sealed: put it back from a backup, if there is "
-    "one. Run it again if the finisher was just replacing it (deferred encoding)",
+    Kind.FACT_CHANGED: "If it names a repair, the file was damaged after it was sealed: a backup "
+    "may hold it whole. Else somebody changed the catalogue. What the seal says was so when it was "
+    "made",
+    Kind.VIDEO_CHANGED: "This file is not what was sealed, also where it was repaired since: put "
+    "it back from a backup, if there is one. Run it again if the finisher was just replacing it "
+    "(deferred encoding)",
     Kind.VIDEO_SWAPPED: "Give the two files their names back; each name holds its recording's id",
     Kind.VIDEO_MISSING: "Look for it on other disks and in backups; its name holds the id",
     Kind.STILL_CHANGED: "The video shows the label, too: trust that, or put the picture back",

@@ -19,6 +19,7 @@ from recorderd.proof.sealer import read_chain_end
 from recorderd.proof.seals import STILL, Seal, chain_of, facts_of, newest_of
 from recorderd.proof.stand_alone import Broken, change_between, key_in, read_seal
 from recorderd.settings import Settings
+from recorderd.store.catalogue import SEALED_REPAIRED
 from recorderd.store.chores import KEPT
 from recorderd.store.footage import still_path
 from recorderd.store.reader import reading
@@ -84,6 +85,8 @@ class Verification:
     _there: set[str] = field(default_factory=set)
     _wanted: set[str] = field(default_factory=set)
     _hashes: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    _repairs: dict[str, str] = field(default_factory=dict)
+    """What the event log says of a repair after the seal, of recordings that differ from it."""
 
     def __iter__(self) -> Iterator[Finding]:
         with reading(self.settings.database_url) as tables:
@@ -96,7 +99,7 @@ class Verification:
             rows_there: set[str] = set()
             for row in self._rows(tables):
                 rows_there.add(row.id)
-                found.extend(self._compare(row))
+                found.extend(self._compare(tables, row))
                 if row.state in KEPT and row.id in self._sealed:
                     videos.append(_video(row))
             found.extend(self._time_stamps(tables))
@@ -276,7 +279,7 @@ class Verification:
                 number=sealed.number,
             )
 
-    def _compare(self, row: Recording) -> Iterator[Finding]:
+    def _compare(self, tables: Tables, row: Recording) -> Iterator[Finding]:
         """A row with what was sealed of it."""
         sealed = self._sealed.get(row.id)
         if row.state in _GONE:
@@ -303,10 +306,14 @@ class Verification:
             facts = sealed.facts
             what = change_between(facts, {**facts_of(row), STILL: facts.get(STILL)})
         except Broken as error:
+            self._repairs[row.id] = _repair_of(tables, row.id)
             yield Finding(
-                Kind.FACT_CHANGED, f"From seal to row: {error}", row.order_id, row.id,
+                Kind.FACT_CHANGED,
+                f"From seal to row: {error}{self._repairs[row.id]}",
+                row.order_id,
+                row.id,
                 sealed.number,
-            )  # fmt: skip
+            )
         else:
             self.waiting += what != "same"
 
@@ -362,7 +369,8 @@ class Verification:
                 Kind.VIDEO_SWAPPED,
                 f"this is the video of order {order_id}, take {take} (recording {recording_id})",
             )
-        return found(Kind.VIDEO_CHANGED, f"its SHA-256 is {actual.sha256}, sealed was {wanted}")
+        differs = f"its SHA-256 is {actual.sha256}, sealed was {wanted}"
+        return found(Kind.VIDEO_CHANGED, differs + self._repairs.get(video.id, ""))
 
     def _still(self, video: _Video, sealed: _Sealed) -> Iterator[Finding]:
         wanted = sealed.facts.get(STILL)
@@ -378,6 +386,21 @@ class Verification:
             yield Finding(
                 Kind.STILL_CHANGED, f"{path}: {why}", video.order_id, video.id, sealed.number
             )
+
+
+def _repair_of(tables: Tables, recording_id: str) -> str:
+    """In words, the last repair after the recording had been sealed; empty if there is none."""
+    events = tables.events
+    query = events.select().where(
+        events.recording_id == recording_id, events.event == SEALED_REPAIRED
+    )
+    found = query.order_by(events.id.desc()).first()
+    if found is None:
+        return ""
+    return (
+        f"; it was repaired by recorderd on {found.at:%Y-%m-%d %H:%M} UTC, after it had been "
+        f"sealed ({found.detail})"
+    )
 
 
 def _is_fresh(path: Path) -> bool:

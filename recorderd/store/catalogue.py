@@ -46,6 +46,9 @@ from recorderd.store.schema import (
     tables_of,
 )
 
+REPAIRED: Final = "recording repaired"
+SEALED_REPAIRED: Final = "sealed recording repaired"
+"""What the event log says of a repair before and after the recording was sealed."""
 _NANOSECONDS_PER_MICROSECOND: Final = 1000
 
 
@@ -240,7 +243,8 @@ class Catalogue:
     ) -> None:
         """Bring a row, in whatever state it is, into the one that its file was found to be in.
 
-        The event log says what was done, in `detail`.
+        The event log says what was done, in `detail`, and whether the row was sealed by then:
+        the seal stays as it was, and `recorderd verify` names the repair beside what differs.
         """
         with self.transaction() as tables:
             row = self._row(tables, recording_id)
@@ -248,7 +252,7 @@ class Catalogue:
             tables.events.insert(
                 at=datetime.now(UTC),
                 station=self._station,
-                event="recording repaired",
+                event=REPAIRED if row.seal is None else SEALED_REPAIRED,
                 detail=detail,
                 recording_id=recording_id,
             ).execute()

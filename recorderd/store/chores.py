@@ -109,6 +109,11 @@ class Chores:
             found = table.select().where(table.retry_at.is_null())
             return frozenset((each.job, RecordingId(each.recording_id)) for each in found)
 
+    def is_kept(self, recording_id: RecordingId) -> bool:
+        """Whether its video is still to stay."""
+        row = self._catalogue.row(recording_id)
+        return row is not None and row.state in KEPT
+
     def fingerprinted(self, recording_id: RecordingId, sha256: str, crc32: int) -> None:
         self._catalogue.amend(recording_id, {"sha256": sha256, "crc32": crc32})
 

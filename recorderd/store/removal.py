@@ -151,8 +151,8 @@ class Removal:
         """Whether somebody holds it and its video is still there after an interruption."""
         return going.held and self._video(going).is_file()
 
-    def keep(self, going: Going) -> None:
-        """It was held when its deletion had been decided, but not carried out."""
+    def keep(self, going: Going, why: str = "held before its video was deleted") -> None:
+        """Take a deletion back that was decided, but not carried out."""
         with self._catalogue.transaction() as tables:
             found = tables.recordings.get_by_id(going.id)
             state = RecordingState.SAVED
@@ -160,7 +160,7 @@ class Removal:
                 state = RecordingState.DAMAGED
             elif found.recovered:
                 state = RecordingState.RECOVERED
-            self._enter(tables, found, "kept after all", "held before its video was deleted")
+            self._enter(tables, found, "kept after all", why)
             self._update(tables, going.id, state=state.value)
 
     def _video(self, going: Going) -> Path:

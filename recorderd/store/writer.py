@@ -19,7 +19,9 @@ CatalogueListener: TypeAlias = Callable[[FaultRaised | FaultCleared], None]
 """Takes an event from the catalogue's thread and returns at once."""
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+"""So soon rows follow their videos once the cause of an outage is gone, however long it lasted.
+One attempt a second, opening included, costs a station nothing that it needs."""
 _PATIENCE_SECONDS: Final = 1.0
 """A failure must be heard within two seconds: one to try again, one to spare."""
 _LAST_ATTEMPT_SECONDS: Final = 5.0

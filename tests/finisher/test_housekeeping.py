@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from recorderd.core.model import Mode
 from recorderd.core.retention import Reason
@@ -244,14 +246,47 @@ def test_by_size(shelf: Shelf) -> None:
     assert [shelf.state(each) for each in ids] == ["deleted", "deleted", "saved", "saved"]
 
 
-def test_what_the_finisher_still_has_to_do_comes_first(shelf: Shelf) -> None:
+def test_fingerprint_comes_first(shelf: Shelf) -> None:
+    old = shelf.put(days_ago=31, fingerprint=False)
     deferred = shelf.put(days_ago=31, mode=Mode.DEFER, fingerprint=False)
-    keeper(shelf).look()
-    assert shelf.state(deferred) == "saved"
     keeper(shelf, given_up=frozenset({"transcode"})).look()
-    assert shelf.state(deferred) == "saved", "its fingerprint is still to be taken"
+    assert [shelf.state(old), shelf.state(deferred)] == ["saved", "saved"]
     keeper(shelf, given_up=frozenset({"transcode", "fingerprint"})).look()
-    assert shelf.state(deferred) == "deleted"
+    assert [shelf.state(old), shelf.state(deferred)] == ["deleted", "deleted"]
+
+
+def test_disk_does_not_fill_with_what_cannot_be_encoded_in_time(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oldest first, never a held one, only as many as must, and it is said once."""
+    limited(shelf, free_gigabytes=5.0)
+    waits: dict[str, Any] = {"mode": Mode.DEFER, "fingerprint": False, "size": 1_000_000_000}
+    ids = [shelf.put(f"SO-{number}", days_ago=9 - number, **waits) for number in range(4)]
+    request = HoldRequest.now(HoldAction.HOLD, "SO-0", "Anna", "a complaint")
+    assert ask(shelf.settings, request, lambda: True)
+    free(monkeypatch, 3.5)
+    with capture_logs() as entries:
+        keeper(shelf).look()
+    assert [shelf.state(each) for each in ids] == ["saved", "deleted", "deleted", "saved"]
+    said = [each for each in entries if "before they were encoded" in each["event"]]
+    assert [each["videos"] for each in said] == [2]
+
+
+@pytest.mark.parametrize("noticed", ["before", "after"])
+def test_recording_with_which_the_finisher_is_at_work_stays(shelf: Shelf, noticed: str) -> None:
+    """Also if it begins in the very moment in which the deletion does."""
+    old = shelf.put(days_ago=31, mode=Mode.DEFER, fingerprint=False)
+    answers = iter([True] if noticed == "before" else [False, True])
+    keeping = Housekeeping(
+        shelf.settings,
+        threading.Event(),
+        lambda *_: False,
+        lambda: NOW,
+        works_on=lambda _id: next(answers),
+    )
+    keeping.look()
+    assert shelf.state(old) == "saved"
+    assert shelf.there(old) == [True] * 3
 
 
 def test_deletion_cut_short_is_finished_at_the_next_start(shelf: Shelf) -> None:

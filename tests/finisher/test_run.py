@@ -389,3 +389,22 @@ def test_visits_of_before_the_clock_was_set_are_dated_by_it(
     assert visit.clock == ("corrected" if right else "unsynchronised")
     assert (abs(visit.at - datetime.now(UTC)) < timedelta(minutes=1)) == right
     assert (events["older"].clock, events["older"].at.year) == (None, 1970)
+
+
+def test_recording_that_is_being_deleted_is_not_worked_on(
+    archive: Archive, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deletion begins between the choice of a job and the job."""
+    recording_id = archive.add(mode=Mode.COPY)
+    path = archive.path(recording_id)
+    choose = finisher._next
+
+    def begin_deletion(*arguments: Any) -> Any:
+        found = choose(*arguments)
+        with archive.catalogue.transaction() as tables:
+            tables.recordings.update(state="deleting").execute()
+        return found
+
+    monkeypatch.setattr(finisher, "_next", begin_deletion)
+    finisher.look()
+    assert not thumbnail_path(path).exists()

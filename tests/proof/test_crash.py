@@ -27,6 +27,7 @@ def finish(archive: Archive) -> subprocess.Popen[str]:
         "RECORDERD__STATION__RUN_FOLDER": station.run_folder,
         "RECORDERD__STATION__NAME": station.name,
         "RECORDERD__LOG__FORMAT": "json",
+        "DATABASE_URL": archive.settings.database_url,
     }
     return subprocess.Popen(
         [sys.executable, "-m", "recorderd", "finish"],

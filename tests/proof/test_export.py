@@ -359,6 +359,7 @@ def test_the_command(
     finisher.look()
     monkeypatch.setenv("RECORDERD__STATION__STATE_FOLDER", archive.settings.station.state_folder)
     monkeypatch.setenv("RECORDERD__STATION__NAME", "bench-1")
+    monkeypatch.setenv("DATABASE_URL", archive.settings.database_url)
     monkeypatch.chdir(tmp_path)
     assert main(["export", "SO/1"]) == 0
     assert (tmp_path / "SO-1-proof.zip").exists()

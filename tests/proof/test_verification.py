@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +13,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recorderd.cli import main
+from recorderd.engine.remux import remux
+from recorderd.engine.salvage import facts_of
 from recorderd.finisher.run import Finisher
 from recorderd.proof import verification
 from recorderd.proof.findings import REMEDIES, Kind
 from recorderd.proof.key import StationKey
 from recorderd.proof.seals import Seal, chain_of
 from recorderd.proof.stand_alone import canonical, hash_of, pem_of
+from recorderd.recovery.mending import Mended, enter
 from recorderd.store.catalogue import NewRecording
 from recorderd.verify import run_verify
-from tests.web.archive import Archive
+from tests.proof.intruder import intrude
+from tests.web.archive import Archive, video
 
 FORGER = StationKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
@@ -60,13 +63,8 @@ def kinds(
 
 
 def intruder(archive: Archive, *statements: str) -> None:
-    """Somebody with a database browser, who also takes away what guards the table."""
-    with sqlite3.connect(archive.settings.state_folder / "catalogue.db") as database:
-        database.execute("DROP TRIGGER IF EXISTS seals_stay")
-        database.execute("DROP TRIGGER IF EXISTS seals_are_kept")
-        for statement in statements:
-            database.execute(statement)
-    database.close()
+    for statement in statements:
+        intrude(archive, statement)
 
 
 def chain(archive: Archive) -> list[Seal]:
@@ -84,15 +82,12 @@ def rewrite(archive: Archive, number: int, change: Callable[[dict[str, Any]], No
         document["previous"] = document["previous"] if previous is None else previous
         statement = canonical(document)
         previous = hash_of(statement)
-        with sqlite3.connect(archive.settings.state_folder / "catalogue.db") as database:
-            database.execute(
-                "UPDATE seals SET statement = ?, seal = ?, signature = ? WHERE number = ?",
-                (statement, previous, FORGER.sign(statement), seal.number),
-            )
-            database.execute(
-                "UPDATE recordings SET seal = ? WHERE id = ?", (previous, seal.recording_id)
-            )
-        database.close()
+        intrude(
+            archive,
+            "UPDATE seals SET statement = ?, seal = ?, signature = ? WHERE number = ?",
+            *(statement, previous, FORGER.sign(statement), seal.number),
+        )
+        intrude(archive, "UPDATE recordings SET seal = ? WHERE id = ?", previous, seal.recording_id)
 
 
 def test_all_is_well(
@@ -196,7 +191,7 @@ def test_a_gap_that_was_closed(
         "station = 'bench-2'",
         "take = 7",
         "sha256 = 'aa'",
-        "recovered = 1",
+        "recovered = true",
     ],
 )
 def test_a_changed_fact(
@@ -272,7 +267,6 @@ def test_a_chain_that_was_wholly_forged_is_known_by_the_key_that_was_kept_elsewh
     office = tmp_path / "office.pem"
     office.write_bytes(archive.settings.public_key_file.read_bytes())
     assert kinds(archive, capsys, key=office) == []
-    intruder(archive)
     rewrite(archive, 1, lambda _: None)
     archive.settings.public_key_file.write_text(pem_of(FORGER.public))
     end = {"station": "bench-1", "number": 4, "seal": chain(archive)[-1].seal}
@@ -317,7 +311,6 @@ def test_a_forged_seal_that_lacks_words(
     def change(document: dict[str, Any]) -> None:
         del document["what"]
 
-    intruder(archive)
     rewrite(archive, 4, change)
     assert (Kind.SEAL_CHANGED, None) in kinds(archive, capsys)
 
@@ -350,6 +343,40 @@ def test_what_waits_for_its_seal_is_counted(
     assert "1 recordings wait for their seal" in capsys.readouterr().out
 
 
+def test_a_repair_after_the_seal_is_named_and_not_sealed(
+    archive: Archive, finisher: Finisher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A video that was cut off and mended later is not what was sealed, and that is said."""
+    new = archive.save("SO-1", content=video(1))
+    finisher.look()
+    content = archive.path(new).read_bytes()
+    archive.path(new).write_bytes(mended(content, archive.settings.state_folder))
+    row = archive.catalogue.row(new.id)
+    assert row is not None
+    facts = facts_of(archive.path(new))
+    assert facts is not None
+    size = archive.path(new).stat().st_size
+    enter(archive.catalogue, row, Mended(facts, size, None), archive.settings)
+    for _ in range(2):
+        finisher.look()
+        assert [kind for kind, _ in kinds(archive, capsys)] == [
+            Kind.FACT_CHANGED,
+            Kind.VIDEO_CHANGED,
+        ]
+    run_verify(archive.settings, None, None, json=False)
+    told = capsys.readouterr().out
+    assert told.count("it was repaired by recorderd on ") == 2
+    assert "after it had been sealed" in told
+    assert len(chain(archive)) == 1
+
+
+def mended(content: bytes, folder: Path) -> bytes:
+    """What fsck makes of the pictures that still play: the first few."""
+    (folder / "cut.mp4").write_bytes(content)
+    remux(folder / "cut.mp4", folder / "mended.mp4", pictures=5)
+    return (folder / "mended.mp4").read_bytes()
+
+
 def test_a_deleted_recording_is_well(
     archive: Archive,
     shift: list[NewRecording],
@@ -376,6 +403,7 @@ def test_the_command(
     monkeypatch.setenv("RECORDERD__STATION__STATE_FOLDER", settings.state_folder)
     monkeypatch.setenv("RECORDERD__STATION__RUN_FOLDER", settings.run_folder)
     monkeypatch.setenv("RECORDERD__STATION__NAME", settings.name)
+    monkeypatch.setenv("DATABASE_URL", archive.settings.database_url)
     assert main(["verify", "--all"]) == 0
     assert main(["verify", "SO-1", "--key", str(archive.settings.public_key_file)]) == 0
     assert main(["verify", "SO-77"]) == 1

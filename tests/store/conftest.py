@@ -11,8 +11,6 @@ import pytest
 from recorderd.settings import Settings, StationSettings, StorageSettings
 from tests.store.shelf import Shelf
 
-from . import postgresql
-
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
@@ -21,21 +19,6 @@ def settings(tmp_path: Path) -> Settings:
             state_folder=str(tmp_path / "state"), run_folder=str(tmp_path / "run")
         )
     )
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Path]:
-    """A PostgreSQL server, known by the folder of its socket."""
-    programs = postgresql.programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed")
-    with postgresql.server(programs) as folder:
-        yield folder
-
-
-@pytest.fixture
-def postgresql_url(postgresql_server: Path) -> str:
-    return postgresql.emptied(postgresql.address(postgresql_server))
 
 
 @pytest.fixture
