@@ -113,7 +113,7 @@ make_release() {
     rm -rf "$release"
     mkdir -p "$releases"
     "$(find_python)" -m venv "$release"
-    local pip=("$release/bin/python" -m pip --quiet --disable-pip-version-check --no-cache-dir)
+    local sources pip=("$release/bin/python" -m pip --quiet --disable-pip-version-check --no-cache-dir)
     if [[ -n $wheels ]]; then
         "${pip[@]}" install --no-index --find-links "$wheels" --require-hashes \
             -r "$wheels/requirements.lock"
@@ -123,18 +123,18 @@ make_release() {
             -r "$(requirements)"
     fi
     # Building leaves files beside the sources; these are not ours to change.
-    local sources
     sources="$(mktemp -d)"
     cp -r pyproject.toml README.md LICENSE recorderd "$sources"
     "${pip[@]}" install --no-index --no-deps --no-build-isolation "$sources"
-    rm -rf "$sources"
     if needs_debian_lgpio; then
         link_lgpio "$release"
     fi
     cp -r README.md config systemd "$release"
     "$release/bin/recorderd" --version >/dev/null
-    "$release/bin/python" -c 'import lgpio' || fail "the library for GPIO pins does not work" \
-        "apt-get install --reinstall python3-lgpio, then run this again"
+    # It makes a pipe in the folder that it is started in.
+    (cd "$sources" && "$release/bin/python" -c 'import lgpio') ||
+        fail "the library for GPIO pins does not work (see above)"
+    rm -rf "$sources"
     sync -f "$release"
     touch "$release/complete"
     sync -f "$release"
