@@ -67,6 +67,122 @@ systemd_runs() {
     [[ -d /run/systemd/system ]]
 }
 
+# Checks: nothing is changed here ------------------------------------------------------
+
+check_machine() {
+    require_64_bits
+    local model
+    model="$(tr -d '\0' 2>/dev/null </proc/device-tree/model || true)"
+    case "$(uname -m):$model" in
+        x86_64:*) machine="a PC" ;;
+        aarch64:"Raspberry Pi 4"* | aarch64:"Raspberry Pi 5"* | \
+            aarch64:"Raspberry Pi Compute Module "[45]*) machine="a $model" ;;
+        aarch64:) machine="an image for a Raspberry Pi" ;;
+        *) fail "this is a $model, which recorderd was not made for" \
+            "use a Raspberry Pi 4 or 5, or a PC" ;;
+    esac
+    local ID='' VERSION_ID='' PRETTY_NAME="an unknown system"
+    # shellcheck source=/dev/null
+    source /etc/os-release
+    case "$ID $VERSION_ID" in
+        "debian 12" | "debian 13" | "ubuntu 24.04") system=$PRETTY_NAME ;;
+        *) fail "this is $PRETTY_NAME, which recorderd was not made for" \
+            "use Debian 12 or 13, Raspberry Pi OS (64-bit, Bookworm or Trixie) or Ubuntu 24.04" ;;
+    esac
+    if command -v python3 >/dev/null && ! find_python >/dev/null; then
+        fail "this is $(python3 --version), and recorderd needs Python 3.11, 3.12 or 3.13" \
+            "use the Python that belongs to this system: apt-get install --reinstall python3-minimal"
+    fi
+    command -v systemctl >/dev/null || fail "there is no systemd here, which runs the services" \
+        "apt-get install systemd-sysv udev"
+    systemd_runs || is_image || fail "systemd is not what runs this system" \
+        "recorderd's services need it: apt-get install systemd-sysv, then restart the computer"
+}
+
+# Not the root folder of the process that runs everything.
+is_image() {
+    [[ $(stat -Lc %d:%i /) != "$(stat -Lc %d:%i /proc/1/root/. 2>/dev/null)" ]]
+}
+
+check_wheels() {
+    local made_for here
+    [[ -e $wheels/made-for ]] || fail "$wheels holds no Python packages for recorderd" \
+        "make it on a computer like this one: scripts/install --make-wheels $wheels"
+    made_for="$(<"$wheels/made-for")" here="$(kind_of_wheels)"
+    [[ $made_for == "$here" ]] || fail \
+        "the packages in $wheels are for another Python, computer or release of recorderd" \
+        "they are for: $made_for" "this is:      $here" \
+        "make them anew: scripts/install --make-wheels DIR"
+}
+
+# Everything a folder of wheels must have in common with the machine it is used on.
+kind_of_wheels() {
+    printf 'Python %s, %s, packages %s\n' "$(python_version)" "$(uname -m)" \
+        "$(sha256sum "$(requirements)" | cut -c 1-12)"
+}
+
+check_network() {
+    # Who has a proxy or a mirror of his own is believed.
+    [[ -z ${https_proxy-}${HTTPS_PROXY-}${PIP_INDEX_URL-} && ! -e /etc/pip.conf ]] || return 0
+    timeout 15 bash -c '</dev/tcp/pypi.org/443' 2>/dev/null || fail \
+        "pypi.org, where the Python packages come from, does not answer" \
+        "check the network, or install without internet: scripts/install --help"
+}
+
+check_room() {
+    local needed=$1 folder=$2 free
+    while [[ ! -d $folder ]]; do
+        folder=$(dirname "$folder")
+    done
+    free=$(($(df --output=avail --block-size=1M "$folder" | tail -n 1)))
+    ((free >= needed)) || fail "only $free MB are free on the disk with $folder" \
+        "$needed MB are needed: make room there"
+}
+
+# Debian packages ---------------------------------------------------------------------
+
+find_missing() {
+    missing=()
+    need_python
+    if [[ -z $wheels ]]; then
+        need_compiler
+    fi
+    # shellcheck disable=SC2016 # for the shell that is started
+    need libsystemd0 sh -c 'ldconfig -p | grep -q libsystemd.so.0'
+    if apt_python_is_3_13; then
+        need python3-lgpio test -e /usr/lib/python3/dist-packages/lgpio.py
+    fi
+    need avahi-daemon test -x /usr/sbin/avahi-daemon
+    need udev command -v udevadm
+    if has_intel_graphics; then
+        need intel-media-va-driver compgen -G '/usr/lib/*/dri/iHD_drv_video.so'
+        need libmfx-gen1.2 compgen -G '/usr/lib/*/libmfx-gen.so.1.2'
+    fi
+}
+
+# Also before there is a Python.
+apt_python_is_3_13() {
+    if find_python >/dev/null; then needs_debian_lgpio; else [[ $system == *"GNU/Linux 13"* ]]; fi
+}
+
+has_intel_graphics() {
+    grep -qs 0x8086 /sys/class/drm/renderD*/device/vendor
+}
+
+install_packages() {
+    if ((!${#missing[@]})); then
+        note "already in place"
+        return
+    fi
+    note "${missing[@]}"
+    as_root=()
+    apt-get -qq update
+    apt_install "${missing[@]}"
+    find_missing
+    ((!${#missing[@]})) || fail "still missing after apt-get: ${missing[*]}" \
+        "install them, then run this again"
+}
+
 # Releases ----------------------------------------------------------------------------
 
 # From here on the working folder is the repository.
@@ -188,6 +304,18 @@ systemd_version() {
     systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'
 }
 
+# as_account COMMAND...: do it as the services would, with what they find in their environment.
+as_account() {
+    local settings_of_services=()
+    if [[ -e /etc/recorderd/environment ]]; then
+        mapfile -t settings_of_services < <(
+            sed -n "s/^\([A-Za-z_][A-Za-z0-9_]*\)=[\"']\{0,1\}\(.*[^\"']\)[\"']\{0,1\}$/\1=\2/p" \
+                /etc/recorderd/environment
+        )
+    fi
+    (cd / && runuser -u "$account" -- env "${settings_of_services[@]}" "$@")
+}
+
 # install_units RELEASE: its units and device rules; systemd hears of what has changed.
 install_units() {
     local file target changed=
@@ -208,6 +336,23 @@ install_units() {
         udevadm control --reload
         udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap
     fi
+}
+
+# stop_when_idle: end the station, but never while an order is being recorded or saved. It does
+# that by itself (SIGUSR1), so that no order can begin between a look and the end.
+stop_when_idle() {
+    local process
+    process="$(systemctl show --property MainPID --value recorderd.service)"
+    if [[ $process != 0 ]]; then
+        if ! grep -q '"phase": "ready"' "$run/status.json" 2>/dev/null; then
+            note "an order is being recorded: waiting until it is saved"
+        fi
+        systemctl kill --kill-whom main --signal USR1 recorderd.service || true
+        while [[ -d /proc/$process ]]; do
+            sleep 0.2
+        done
+    fi
+    systemctl stop recorderd.service
 }
 
 # wait_until_ready: whether the station says within a minute that all is there (READY=1).
