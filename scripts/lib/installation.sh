@@ -219,6 +219,13 @@ point_to() {
     sync -f "$(dirname "$1")"
 }
 
+# pip PYTHON ARGUMENT...
+pip() {
+    "$1" -m pip --quiet --disable-pip-version-check --no-cache-dir "${@:2}" ||
+        fail "the Python packages could not be fetched and built (see above)" \
+            "check the network, then run this again; the station is as it was"
+}
+
 # make_release NAME [WHEELS]: a virtual environment that is never changed afterwards.
 make_release() {
     local release=$releases/$1 wheels=${2-}
@@ -229,26 +236,26 @@ make_release() {
     rm -rf "$release"
     mkdir -p "$releases"
     "$(find_python)" -m venv "$release"
-    local sources pip=("$release/bin/python" -m pip --quiet --disable-pip-version-check --no-cache-dir)
+    local sources python=$release/bin/python
     if [[ -n $wheels ]]; then
-        "${pip[@]}" install --no-index --find-links "$wheels" --require-hashes \
+        pip "$python" install --no-index --find-links "$wheels" --require-hashes \
             -r "$wheels/requirements.lock"
     else
-        "${pip[@]}" install --require-hashes -r config/requirements-build.lock
-        "${pip[@]}" install --require-hashes --no-build-isolation --use-pep517 \
+        pip "$python" install --require-hashes -r config/requirements-build.lock
+        pip "$python" install --require-hashes --no-build-isolation --use-pep517 \
             -r "$(requirements)"
     fi
     # Building leaves files beside the sources; these are not ours to change.
     sources="$(mktemp -d)"
     cp -r pyproject.toml README.md LICENSE recorderd "$sources"
-    "${pip[@]}" install --no-index --no-deps --no-build-isolation "$sources"
+    pip "$python" install --no-index --no-deps --no-build-isolation "$sources"
     if needs_debian_lgpio; then
         link_lgpio "$release"
     fi
     cp -r README.md config systemd "$release"
     "$release/bin/recorderd" --version >/dev/null
     # It makes a pipe in the folder that it is started in.
-    (cd "$sources" && "$release/bin/python" -c 'import lgpio') ||
+    (cd "$sources" && "$python" -c 'import lgpio') ||
         fail "the library for GPIO pins does not work (see above)"
     rm -rf "$sources"
     sync -f "$release"
