@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sqlite3
+import stat
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -46,6 +47,7 @@ def save(url: str, file: Path) -> bool:
             closing(sqlite3.connect(half_made)) as copy,
         ):
             source.backup(copy)
+        half_made.chmod(stat.S_IMODE(path.stat().st_mode))
         _sync(half_made)
         half_made.replace(file)
         sync_folder(file.parent)
@@ -63,7 +65,7 @@ def restore(url: str, file: Path) -> Path | None:
     with translated(url):
         changed = _version(url)
         if changed == _version(f"sqlite:///{file}"):
-            file.unlink()
+            _remove(file)
             return None
         # What waits in the write-ahead log belongs to the other one.
         with closing(sqlite3.connect(path)) as catalogue:
@@ -74,6 +76,7 @@ def restore(url: str, file: Path) -> Path | None:
         sync_folder(path.parent)
         file.replace(path)
         sync_folder(path.parent)
+        _remove(file)
     return kept
 
 
@@ -81,9 +84,16 @@ def _version(url: str) -> int:
     database = for_reading(url)
     open_for_reading(database, url)
     try:
-        return schema_version(database)
+        with translated(url):
+            return schema_version(database)
     finally:
         database.close()
+
+
+def _remove(file: Path) -> None:
+    """A database, and what SQLite has left beside it when it was only read."""
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _sync(file: Path) -> None:
