@@ -118,7 +118,7 @@ check_wheels() {
 # Everything a folder of wheels must have in common with the machine it is used on.
 kind_of_wheels() {
     printf 'Python %s, %s, packages %s\n' "$(python_version)" "$(uname -m)" \
-        "$(sha256sum "$(requirements)" | cut -c 1-12)"
+        "$(sha256sum config/requirements-gpio.lock | cut -c 1-12)"
 }
 
 check_network() {
@@ -146,12 +146,10 @@ find_missing() {
     need_python
     if [[ -z $wheels ]]; then
         need_compiler
+        need_swig
     fi
     # shellcheck disable=SC2016 # for the shell that is started
     need libsystemd0 sh -c 'ldconfig -p | grep -q libsystemd.so.0'
-    if apt_python_is_3_13; then
-        need python3-lgpio test -e /usr/lib/python3/dist-packages/lgpio.py
-    fi
     need avahi-daemon test -x /usr/sbin/avahi-daemon
     need udev command -v udevadm
     if has_intel_graphics; then
@@ -160,9 +158,11 @@ find_missing() {
     fi
 }
 
-# Also before there is a Python.
-apt_python_is_3_13() {
-    if find_python >/dev/null; then needs_debian_lgpio; else [[ $system == *"GNU/Linux 13"* ]]; fi
+# lgpio, the library for GPIO pins, is ready made for Python up to 3.12; else it is compiled.
+need_swig() {
+    if [[ $(python_version) == 3.13 || $system == *"GNU/Linux 13"* ]]; then
+        need swig command -v swig
+    fi
 }
 
 has_intel_graphics() {
@@ -190,7 +190,7 @@ script="$(realpath "$0")"
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 python_version() {
-    "$(find_python)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+    "$(find_python || echo false)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 }
 
 # The version, and a stamp of all that goes into a release: the same sources are the same release.
@@ -219,9 +219,9 @@ point_to() {
     sync -f "$(dirname "$1")"
 }
 
-# pip PYTHON ARGUMENT...
+# pip PYTHON ARGUMENT... With PYPI=1 lgpio brings along what it is compiled from.
 pip() {
-    "$1" -m pip --quiet --disable-pip-version-check --no-cache-dir "${@:2}" ||
+    PYPI=1 "$1" -m pip --quiet --disable-pip-version-check --no-cache-dir "${@:2}" ||
         fail "the Python packages could not be fetched and built (see above)" \
             "check the network, then run this again; the station is as it was"
 }
@@ -243,15 +243,12 @@ make_release() {
     else
         pip "$python" install --require-hashes -r config/requirements-build.lock
         pip "$python" install --require-hashes --no-build-isolation --use-pep517 \
-            -r "$(requirements)"
+            -r config/requirements-gpio.lock
     fi
     # Building leaves files beside the sources; these are not ours to change.
     sources="$(mktemp -d)"
     cp -r pyproject.toml README.md LICENSE recorderd "$sources"
     pip "$python" install --no-index --no-deps --no-build-isolation "$sources"
-    if needs_debian_lgpio; then
-        link_lgpio "$release"
-    fi
     cp -r README.md config systemd "$release"
     "$release/bin/recorderd" --version >/dev/null
     # It makes a pipe in the folder that it is started in.
@@ -261,29 +258,6 @@ make_release() {
     sync -f "$release"
     touch "$release/complete"
     sync -f "$release"
-}
-
-# The library for GPIO pins comes from PyPI, but for Python 3.13, where only Debian has it.
-needs_debian_lgpio() {
-    [[ $(python_version) == 3.13 ]]
-}
-
-# The lock with what a station needs.
-requirements() {
-    if needs_debian_lgpio; then
-        echo config/requirements.lock
-    else
-        echo config/requirements-gpio.lock
-    fi
-}
-
-# A virtual environment does not see Debian's Python packages.
-link_lgpio() {
-    local file packages
-    packages="$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')"
-    for file in /usr/lib/python3/dist-packages/{lgpio.py,_lgpio*.so}; do
-        ln -s "$file" "$packages"
-    done
 }
 
 # Everything but these releases goes.
