@@ -62,7 +62,11 @@ def _run(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd.station import run
 
     logs.set_up(loaded.settings.log, "station")
-    return run.main(loaded.settings, everything=options.all)
+    return run.main(
+        loaded.settings,
+        everything=options.all,
+        load_again=lambda: load(options.config).settings,
+    )
 
 
 def _finish(options: argparse.Namespace, loaded: LoadedSettings) -> int:

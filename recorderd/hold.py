@@ -5,8 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from contextlib import closing
 
 from recorderd.errors import CatalogueError, StorageError
+from recorderd.recovery.permissions import as_owner_of
 from recorderd.settings import Settings
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.database import sqlite_path
@@ -29,18 +31,22 @@ def run_hold(settings: Settings, action: str, order_id: str, reason: str) -> int
             "Start the station once, or check station.state_folder and storage.database_url",
         )
     request = HoldRequest.now(HoldAction(action), order_id, who(), reason)
-    catalogue = Catalogue.open(settings.database_url, settings.station.name, _BUSY_SECONDS)
     try:
-        # What the staff pages asked for before comes first.
-        take_in(settings, catalogue)
-        outcome = change(catalogue, request)
+        # Files that root makes, the services could not write to.
+        with (
+            as_owner_of(settings.state_folder),
+            closing(
+                Catalogue.open(settings.database_url, settings.station.name, _BUSY_SECONDS)
+            ) as catalogue,
+        ):
+            # What the staff pages asked for before comes first.
+            take_in(settings, catalogue)
+            outcome = change(catalogue, request)
     except OSError as error:
         raise StorageError(
             f"The state folder cannot be used: {error.strerror or error}",
             "Use sudo, or the account the service runs as",
         ) from error
-    finally:
-        catalogue.close()
     print(_in_words(request, outcome))
     return 0 if outcome.there else 1
 

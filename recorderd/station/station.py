@@ -32,6 +32,7 @@ from recorderd.core.events import (
     ShutdownRequested,
     TimePassed,
 )
+from recorderd.core.labels import View
 from recorderd.core.machine import next_deadline, step
 from recorderd.core.model import Fault, Nanoseconds, RecordingId, StopReason, nanoseconds
 from recorderd.core.signals import Signal
@@ -89,6 +90,8 @@ DISK_SILENCE = nanoseconds(5)
 HEARTBEAT_LIMIT = nanoseconds(10)
 WRITING_LIMIT = nanoseconds(10)
 CATALOGUE_DEADLINE_SECONDS = 10.0
+CLOSING_SECONDS = 30.0
+"""What `_close` may take at most: the engine, the disk and the catalogue are waited for."""
 
 _Result = TypeVar("_Result")
 
@@ -107,10 +110,15 @@ _LEVELS = {
 class Station:
     """Owns the state. Everything below runs on the thread that calls `run`, but `post`."""
 
-    def __init__(self, settings: Settings, *, watchdog: Watchdog | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, watchdog: Watchdog | None = None, view: View | None = None
+    ) -> None:
+        """`view` is that of the station before this one in the same process, if there was one:
+        a label that lies on the bench meanwhile must not act again.
+        """
         self._settings = settings
         self._inbox: queue.SimpleQueue[tuple[Nanoseconds, Message]] = queue.SimpleQueue()
-        self._state = State(rules=rules_of(settings))
+        self._state = State(rules=rules_of(settings), view=view or View())
         self._boot_id = boot_id()
         self._recordings = Recordings(settings, self, self._boot_id)
         self._engine: int | None = None
@@ -123,6 +131,7 @@ class Station:
         self._seen_texts: dict[str, Nanoseconds] = {}
         self._published_ns: Nanoseconds = 0
         self._ended = False
+        self._leaves_when_idle = False
         self._crashed: BaseException | None = None
         self._watchdog = watchdog or Watchdog()
         make_state_folder(settings.state_folder)
@@ -215,6 +224,7 @@ class Station:
                 self.step(FaultCleared(Fault.ENGINE))
             case ShutdownRequested():
                 self._leave_by_ns = time.monotonic_ns() + LEAVE_LIMIT
+                self._watchdog.stopping()
                 self.step(message)
             case _:
                 self._log_input(message)
@@ -349,10 +359,14 @@ class Station:
             self._watchdog.ready()
         if self._really_works(now):
             self._watchdog.alive()
+        if self._leaves_when_idle and self._state.phase is Phase.READY:
+            self._ended = True
         if now - self._published_ns >= nanoseconds(STATUS_SECONDS):
             self._published_ns = now
             self._publish(now)
             self._watch_clock()
+            if self._leave_by_ns is not None:
+                self._watchdog.more_time(CLOSING_SECONDS)
 
     def _watch_writing(self, now: Nanoseconds) -> None:
         """Pictures that do not reach the file, or are dropped, are heard while it happens."""
@@ -463,7 +477,6 @@ class Station:
             self.submit(lambda catalogue: catalogue.note_all(entries))
 
     def _close(self) -> None:
-        self._watchdog.stopping()
         self._link.close()
         self._storage.close(timeout=2)
         self._event_log.flush()
@@ -477,6 +490,18 @@ class Station:
     def shut_down(self) -> None:
         """Finish what is being recorded, then leave `run`. Any thread, also a signal handler."""
         self.post(ShutdownRequested())
+
+    def leave_when_idle(self) -> None:
+        """Leave `run` as soon as nothing is being recorded. Any thread, also a signal handler."""
+        self.post(self._await_idleness)
+
+    def _await_idleness(self) -> None:
+        self._leaves_when_idle = True
+
+    @property
+    def view(self) -> View:
+        """The labels that are in view, for the station after this one. Main thread."""
+        return self._state.view
 
 
 def _beginnings(catalogue: Catalogue) -> tuple[str | None, list[Unfinished], KnownTimes]:

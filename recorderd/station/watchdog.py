@@ -1,31 +1,23 @@
-"""What systemd is told: ready, alive, what is going on (sd_notify(3))."""
+"""What systemd is told of the station: ready, alive, what is going on (sd_notify(3))."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import time
 
-
-def _notifier() -> Callable[[str], object]:
-    """systemd's own, only where systemd listens: the library is not needed elsewhere."""
-    if not os.environ.get("NOTIFY_SOCKET"):
-        return lambda _message: None
-    from systemd.daemon import notify
-
-    tell: Callable[[str], object] = notify
-    return tell
+from recorderd.core.model import NANOSECONDS_PER_SECOND
+from recorderd.service_manager import Notifier, notifier
 
 
 class Watchdog:
     """Speaks to the service manager. Used by the station's main thread."""
 
-    def __init__(self, notify: Callable[[str], object] | None = None) -> None:
-        self._notify = notify or _notifier()
+    def __init__(self, notify: Notifier | None = None) -> None:
+        self._notify = notify or notifier()
         self._ready = False
         self._status = ""
 
     def ready(self) -> None:
-        """The station can record; said once."""
+        """The station can record; said once, and once more after `reloading`."""
         if not self._ready:
             self._ready = True
             self._notify("READY=1")
@@ -41,5 +33,14 @@ class Watchdog:
             self._status = line
             self._notify(f"STATUS={line}")
 
+    def reloading(self) -> None:
+        """The station begins anew with other settings, in the same process."""
+        self._ready = False
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
     def stopping(self) -> None:
         self._notify("STOPPING=1")
+
+    def more_time(self, seconds: float) -> None:
+        """Stopping may take so much longer, counted from now (TimeoutStopSec=)."""
+        self._notify(f"EXTEND_TIMEOUT_USEC={round(seconds * NANOSECONDS_PER_SECOND / 1000)}")

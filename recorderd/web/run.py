@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from recorderd.errors import DeviceError
+from recorderd.service_manager import handed_sockets, notifier
 from recorderd.settings import Settings
 from recorderd.web.app import make_app
 from recorderd.web.guard import Guard
@@ -84,29 +85,41 @@ def make_runner(settings: Settings, guard: Guard | None = None) -> web.AppRunner
 
 
 async def _serve(settings: Settings) -> None:
-    leaving = asyncio.Event()
+    leaving, notify = asyncio.Event(), notifier()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leaving.set)
     runner = make_runner(settings)
     await runner.setup()
     try:
-        for listener in _listeners(settings):
+        listeners = _handed_listeners() or [_own_listener(settings)]
+        for listener in listeners:
             await web.SockSite(runner, listener, backlog=256).start()
-        log.info("the staff pages are served", address=shown_address(settings))
+        port = listeners[0].getsockname()[1]
+        log.info("the staff pages are served", address=_shown_address(settings, port))
+        notify("READY=1")
         await leaving.wait()
     finally:
+        notify("STOPPING=1")
         await runner.cleanup()
 
 
-def shown_address(settings: Settings) -> str:
+def _shown_address(settings: Settings, port: int) -> str:
     """What to type into a browser."""
     host = settings.web.address or socket.gethostname()
     host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{settings.web.port}{settings.web.path_prefix}/"
+    return f"http://{host}:{port}{settings.web.path_prefix}/"
 
 
-def _listeners(settings: Settings) -> list[socket.socket]:
+def _handed_listeners() -> list[socket.socket]:
+    """What systemd opened for us; it may open ports that we may not. Then web.port is not used."""
+    listeners = handed_sockets()
+    for listener in listeners:
+        listener.setblocking(False)
+    return listeners
+
+
+def _own_listener(settings: Settings) -> socket.socket:
     address, port = settings.web.address, settings.web.port
     try:
         if address:
@@ -126,7 +139,7 @@ def _listeners(settings: Settings) -> list[socket.socket]:
     with contextlib.suppress(OSError, AttributeError):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _FIRST_BYTE_SECONDS)
     listener.setblocking(False)
-    return [listener]
+    return listener
 
 
 def _allow_many_connections() -> None:

@@ -343,3 +343,11 @@ def test_watchdog_starves(
     bench.asked(Start)
     bench.told.wait_for("STATUS=recording 'SO-2'")
     assert "WATCHDOG=1" not in bench.told.words[1:]
+
+
+def test_more_time_is_asked_for_while_it_saves(bench: Bench) -> None:
+    bench.scan("SO-1")
+    bench.asked(Start)
+    bench.station.shut_down()
+    bench.told.wait_for("STOPPING=1")
+    bench.told.wait_for("EXTEND_TIMEOUT_USEC=")

@@ -44,3 +44,18 @@ def test_without_a_service_manager(monkeypatch: pytest.MonkeyPatch) -> None:
     watchdog = Watchdog()
     watchdog.ready()
     watchdog.alive()
+
+
+def test_new_settings_are_announced_and_then_ready_again(manager: socket.socket) -> None:
+    watchdog = Watchdog()
+    watchdog.ready()
+    watchdog.reloading()
+    watchdog.ready()
+    heard = [manager.recv(1000).decode().strip() for _ in range(3)]
+    assert heard[0] == heard[2] == "READY=1"
+    assert heard[1].startswith("RELOADING=1\nMONOTONIC_USEC=")
+
+
+def test_more_time_to_stop(manager: socket.socket) -> None:
+    Watchdog().more_time(30)
+    assert manager.recv(1000).decode().strip() == "EXTEND_TIMEOUT_USEC=30000000"

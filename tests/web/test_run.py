@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -133,3 +134,55 @@ def test_many_idle_connections_cost_nothing(tmp_path: Path) -> None:
             connection.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-socket-activate") is None, reason="systemd's own tool is not installed"
+)
+def test_systemd_hands_it_the_port(tmp_path: Path) -> None:
+    """It listens nowhere else, and says so when it is ready."""
+    (tmp_path / "state").mkdir()
+    handed, own = free_port(), free_port()
+    config = tmp_path / "recorderd.toml"
+    config.write_text(
+        f'[station]\nstate_folder = "{tmp_path}/state"\nrun_folder = "{tmp_path}/run"\n'
+        f'[web]\nport = {own}\n[log]\nformat = "console"\n'
+    )
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(PATIENCE_SECONDS)
+    served = [sys.executable, "-m", "recorderd", "web", "--config", str(config)]
+    process = subprocess.Popen(
+        [
+            "systemd-socket-activate",
+            f"--listen=127.0.0.1:{handed}",
+            f"--setenv=NOTIFY_SOCKET={tmp_path}/notify",
+            *served,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert b"openapi" in _answer(handed)
+        assert manager.recv(100) == b"READY=1"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", own), timeout=5)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+        manager.close()
+
+
+def _answer(port: int) -> bytes:
+    """Of a server that is being started."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/openapi.json", timeout=10
+            ) as answer:
+                return bytes(answer.read())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

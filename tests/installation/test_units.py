@@ -1,0 +1,100 @@
+"""The services as systemd's own tools see them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+UNITS = sorted((ROOT / "systemd").glob("*.*"))
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+LARGEST_EXPOSURE = 2.0
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+def _analyze(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run(
+        ["systemd-analyze", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_there_are_three_services() -> None:
+    assert sorted(unit.stem for unit in SERVICES) == [
+        "recorderd",
+        "recorderd-finisher",
+        "recorderd-web",
+    ]
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_each_is_in_a_sandbox(unit: Path) -> None:
+    said = _analyze("security", "--offline=true", f"./{unit.name}", cwd=unit.parent)
+    found = re.search(r"exposure level for \S+: ([\d.]+)", said)
+    assert found is not None, said
+    assert float(found[1]) <= LARGEST_EXPOSURE, said
+
+
+@needs_systemd
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    """With a program in the place of the one that the installer puts there."""
+    for unit in UNITS:
+        text = unit.read_text().replace("/opt/recorderd/current/bin/recorderd", "/bin/true")
+        (tmp_path / unit.name).write_text(text.replace("file:///opt/recorderd/current", "file:///"))
+    units = [unit.name for unit in UNITS if unit.suffix != ".rules"]
+    said = _analyze("verify", "--man=false", *(f"./{unit}" for unit in units), cwd=tmp_path)
+    ours = [line for line in said.splitlines() if "recorderd" in line]
+    assert ours == []
+
+
+@needs_systemd
+def test_this_test_can_fail(tmp_path: Path) -> None:
+    unit = tmp_path / "recorderd-x.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\nProtectSystm=strict\n")
+    said = _analyze("verify", "--man=false", f"./{unit.name}", cwd=tmp_path)
+    assert "ProtectSystm" in said
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_each_exception_is_explained(unit: Path) -> None:
+    """What a sandbox would have, and this one has not, stands below a comment that says why."""
+    comment: list[str] = []
+    lines = unit.read_text().splitlines()
+    for before, line in itertools.pairwise(lines):
+        if line.startswith("#"):
+            comment = [*comment, line] if before.startswith("#") else [line]
+        elif re.match(r"(Protect|Restrict|Memory|Private)\w+=no$|ProcSubset=all$|DeviceA", line):
+            assert comment[0].startswith("# Exception: "), line
+
+
+def test_nothing_waits_for_the_network() -> None:
+    for unit in UNITS:
+        assert "network" not in "\n".join(
+            line
+            for line in unit.read_text().splitlines()
+            if line.startswith(("After", "Want", "Req"))
+        )
+
+
+def test_the_units_wait_longer_than_the_station_needs() -> None:
+    """The engine of a station that was killed is waited for before the next one begins."""
+    from recorderd.station.state_lock import PATIENCE_SECONDS
+
+    text = (ROOT / "systemd/recorderd.service").read_text()
+    found = re.search(r"^TimeoutStartSec=(\d+)$", text, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) > PATIENCE_SECONDS

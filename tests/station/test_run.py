@@ -1,0 +1,78 @@
+"""New settings for a running station, and leaving when nothing is being recorded."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorderd.core.signals import Signal
+
+from .daemon import Daemon
+from .test_daemon import SMALL_CAMERA
+
+pytestmark = pytest.mark.slow
+SETTINGS: dict[str, dict[str, Any]] = {"camera": SMALL_CAMERA, "recording": {"mode": "encode"}}
+
+
+def _wait_for_line(daemon: Daemon, words: str) -> None:
+    for _ in range(300):
+        if words in daemon.log.read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError(daemon.log.read_text())
+
+
+def _name(daemon: Daemon) -> object:
+    return json.loads((daemon.run_folder / "status.json").read_text())["station"]
+
+
+def _wait_for_name(daemon: Daemon, name: str) -> None:
+    for _ in range(300):
+        try:
+            if _name(daemon) == name:
+                return
+        except OSError:
+            pass  # One station has ended, the next one has not begun yet.
+        time.sleep(0.1)
+    raise AssertionError(daemon.log.read_text())
+
+
+def _rename(daemon: Daemon, name: str) -> None:
+    daemon.config.write_text(
+        daemon.config.read_text().replace("[station]\n", f'[station]\nname = "{name}"\n')
+    )
+
+
+def test_bad_settings_are_refused_and_new_ones_wait_for_the_recording(tmp_path: Path) -> None:
+    with Daemon(tmp_path, SETTINGS) as daemon:
+        daemon.wait_for(Signal.STARTED)
+        good = daemon.config.read_text()
+        daemon.config.write_text(good + "nonsense = 1\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        _wait_for_line(daemon, "the new settings are refused")
+        daemon.config.write_text(good)
+        daemon.process.send_signal(signal.SIGHUP)
+        _wait_for_line(daemon, "the settings are the same as before")
+        _rename(daemon, "bench 7")
+        daemon.process.send_signal(signal.SIGHUP)
+        _wait_for_line(daemon, "as soon as nothing is being recorded")
+        assert _name(daemon) == "station-1"
+        daemon.press("press")
+        _wait_for_name(daemon, "bench 7")
+    row = daemon.rows()[-1]
+    assert (row.state, row.stop_reason, row.station) == ("saved", "pedal", "station-1")
+
+
+def test_it_leaves_when_nothing_is_being_recorded(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, SETTINGS).start()
+    daemon.wait_for(Signal.STARTED)
+    daemon.process.send_signal(signal.SIGUSR1)
+    daemon.press("press")
+    assert daemon.wait(30) == 0
+    row = daemon.rows()[-1]
+    assert (row.state, row.stop_reason) == ("saved", "pedal")
