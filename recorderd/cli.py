@@ -177,6 +177,12 @@ def _hold(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_hold(loaded.settings, options.action, options.order, options.reason)
 
 
+def _cards(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
+    from recorderd.cards.run import run_cards
+
+    return run_cards(options.format, options.output, options.order)
+
+
 def _said(argument: str) -> str:
     """Words that somebody else is to read later."""
     if not argument.strip():
@@ -365,6 +371,27 @@ def _parser() -> argparse.ArgumentParser:
             "--reason", type=_said, metavar="TEXT", required=True, help="kept in the event log"
         )
         hold.set_defaults(action=action)
+    cards = add(
+        "cards",
+        _cards,
+        "write pages to print: control cards, test labels, a chart to focus on",
+        "recorderd cards --format pdf --output cards.pdf",
+    )
+    cards.add_argument(
+        "--format", choices=("pdf", "html", "svg"), default="pdf", help="default: pdf"
+    )
+    cards.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the file to write, - for standard output (default: recorderd-cards.FORMAT)",
+    )
+    cards.add_argument(
+        "--order",
+        type=_said,
+        metavar="TEXT",
+        help="what the test labels say (default: TEST-4711)",
+    )
     bench = commands.add_parser(
         "bench",
         help="measure how well and how fast it works",
