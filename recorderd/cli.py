@@ -177,6 +177,18 @@ def _hold(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_hold(loaded.settings, options.action, options.order, options.reason)
 
 
+def _aim(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd.aim import terminal
+
+    if options.table:
+        return terminal.run_table(loaded.settings)
+    if options.controls:
+        from recorderd.aim.controls import run_controls
+
+        return run_controls(loaded.settings)
+    return terminal.run_aim(loaded.settings, once=options.once, tone=options.tone)
+
+
 def _cards(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
     from recorderd.cards.run import run_cards
 
@@ -371,6 +383,29 @@ def _parser() -> argparse.ArgumentParser:
             "--reason", type=_said, metavar="TEXT", required=True, help="kept in the event log"
         )
         hold.set_defaults(action=action)
+    aim = add(
+        "aim",
+        _aim,
+        "show focus, light and what is read, while the camera is being aimed",
+        "recorderd aim --tone",
+    )
+    aim.add_argument(
+        "--tone",
+        action="store_true",
+        help="ring the terminal's bell, the faster the sharper the picture is",
+    )
+    instead = aim.add_mutually_exclusive_group()
+    instead.add_argument("--once", action="store_true", help="print one line, then end")
+    instead.add_argument(
+        "--table",
+        action="store_true",
+        help="print how far away the camera may be, and how large labels must be then",
+    )
+    instead.add_argument(
+        "--controls",
+        action="store_true",
+        help="list what the camera lets one set with camera.controls, and how it stands now",
+    )
     cards = add(
         "cards",
         _cards,

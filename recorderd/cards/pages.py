@@ -87,8 +87,8 @@ def _labels(order: str) -> Iterator[Shape]:
     yield Text(_MARGIN, 20, 16, "A test label in three sizes", bold=True)
     for number, line in enumerate(
         (
-            "Cut them apart. Show one after the other, also in the corners of the picture, and look",
-            "at the page /setup or at 'recorderd aim': it says how many pixels a module has there.",
+            "Cut them apart. Show one after the other, also in the corners of the picture, and",
+            "look at the page /setup or at 'recorderd aim': it says how many pixels a module has.",
             "5 and more are a good margin, fewer than 3 are too few.",
         )
     ):
