@@ -21,7 +21,7 @@ LOOK_SECONDS: Final = 0.1
 SILENCE_SECONDS: Final = 10.0
 """Without a picture for so long something is wrong, and it is said what."""
 
-_BAR: Final = 20
+_BAR: Final = 10
 _BELL: Final = "\a"
 _BELL_SECONDS: Final = (1.5, 0.15)
 """From bell to bell: with nothing sharp, and with everything sharp."""
@@ -46,9 +46,10 @@ class Aiming:
             verdict.text.partition(":")[0]
             for verdict in (words.focus(view.focus), words.exposure(view))
         )
+        # What matters most comes first: 80 columns are soon full.
         return (
-            f"focus [{''.join(cells)}] {view.focus * 100:3.0f}, best {self._best * 100:.0f} "
-            f"({focus}) | {light} | {read}"
+            f"focus {view.focus * 100:3.0f} [{''.join(cells)}] best {self._best * 100:.0f} | "
+            f"{read} | {light}, {focus}"
         )
 
 

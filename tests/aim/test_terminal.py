@@ -63,15 +63,16 @@ def shown(
 def test_focus_light_and_label_in_one_line(settings: Settings) -> None:
     first, *_ = shown(settings, [VIEW]).splitlines()
     assert first == (
-        "focus [##########|.........]  50, best 50 (nearly sharp) | good light | "
-        "order SO-4711, 6.2 pixels a module: good margin"
+        "focus  50 [#####|....] best 50 | order SO-4711, 6.2 pixels a module: good margin | "
+        "good light, nearly sharp"
     )
 
 
 def test_the_best_so_far_is_remembered(settings: Settings) -> None:
     lines = shown(settings, [replace(VIEW, focus=0.8), replace(VIEW, focus=0.2)]).splitlines()
-    assert "80, best 80 (sharp)" in lines[0]
-    assert "[####............|...]  20, best 80 (blurred)" in lines[1]
+    assert lines[0].startswith("focus  80 [########|.] best 80 |")
+    assert lines[1].startswith("focus  20 [##......|.] best 80 |")
+    assert lines[1].endswith("blurred")
 
 
 def test_once_is_one_line(settings: Settings) -> None:
