@@ -181,6 +181,24 @@ def _hold(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_hold(loaded.settings, options.action, options.order, options.reason)
 
 
+def _aim(options: argparse.Namespace, loaded: LoadedSettings) -> int:
+    from recorderd.aim import terminal
+
+    if options.table:
+        return terminal.run_table(loaded.settings)
+    if options.controls:
+        from recorderd.aim.controls import run_controls
+
+        return run_controls(loaded.settings)
+    return terminal.run_aim(loaded.settings, once=options.once, tone=options.tone)
+
+
+def _cards(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
+    from recorderd.cards.run import run_cards
+
+    return run_cards(options.format, options.output, options.order)
+
+
 def _said(argument: str) -> str:
     """Words that somebody else is to read later."""
     if not argument.strip():
@@ -369,6 +387,50 @@ def _parser() -> argparse.ArgumentParser:
             "--reason", type=_said, metavar="TEXT", required=True, help="kept in the event log"
         )
         hold.set_defaults(action=action)
+    aim = add(
+        "aim",
+        _aim,
+        "show focus, light and what is read, while the camera is being aimed",
+        "recorderd aim --tone",
+    )
+    aim.add_argument(
+        "--tone",
+        action="store_true",
+        help="ring the terminal's bell, the faster the sharper the picture is",
+    )
+    instead = aim.add_mutually_exclusive_group()
+    instead.add_argument("--once", action="store_true", help="print one line, then end")
+    instead.add_argument(
+        "--table",
+        action="store_true",
+        help="print how far away the camera may be, and how large labels must be then",
+    )
+    instead.add_argument(
+        "--controls",
+        action="store_true",
+        help="list what the camera lets one set with camera.controls, and how it stands now",
+    )
+    cards = add(
+        "cards",
+        _cards,
+        "write pages to print: control cards, test labels, a chart to focus on",
+        "recorderd cards --format pdf --output cards.pdf",
+    )
+    cards.add_argument(
+        "--format", choices=("pdf", "html", "svg"), default="pdf", help="default: pdf"
+    )
+    cards.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the file to write, - for standard output (default: recorderd-cards.FORMAT)",
+    )
+    cards.add_argument(
+        "--order",
+        type=_said,
+        metavar="TEXT",
+        help="what the test labels say (default: TEST-4711)",
+    )
     bench = commands.add_parser(
         "bench",
         help="measure how well and how fast it works",

@@ -1,7 +1,8 @@
 """Reading the settings: TOML file, then environment, checked completely before anything starts.
 
-Order of precedence: environment `RECORDERD__SECTION__KEY` (and `DATABASE_URL`), the
-file, the defaults. `recorderd.settings` declares what there is to set.
+Order of precedence: environment `RECORDERD__SECTION__KEY` (and `DATABASE_URL`), the zone that
+was drawn on the page /setup, the file, the defaults. `recorderd.settings` declares what there is
+to set.
 """
 
 from __future__ import annotations
@@ -16,11 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from recorderd.errors import ConfigError, ConfigProblem
-from recorderd.settings import Settings, Value, sections
+from recorderd.settings import (
+    DRAWN_ZONE_NAME,
+    LabelSettings,
+    Settings,
+    StationSettings,
+    Table,
+    Value,
+    sections,
+)
 
 DEFAULT_CONFIG_FILE = Path("/etc/recorderd/recorderd.toml")
 ENVIRONMENT_PREFIX = "RECORDERD__"
 LARGEST_CONFIG_FILE_BYTES = 1_000_000
+ZONE = ("labels", "zone")
+ZONE_VARIABLE = f"{ENVIRONMENT_PREFIX}LABELS__ZONE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,9 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     problems: list[ConfigProblem] = []
     used_file, document = _read_file(file, problems)
     given = dict(_file_values(document, str(used_file), problems))
-    given.update(_environment_values(environment, problems))
+    from_environment = dict(_environment_values(environment, problems))
+    given.update(_drawn_zone({**given, **from_environment}, problems))
+    given.update(from_environment)
 
     effective: dict[tuple[str, str], EffectiveSetting] = {}
     for section_name, section_class in sections().items():
@@ -219,6 +232,50 @@ def _environment_values(
         yield ("storage", "database_url"), given
 
 
+def _drawn_zone(
+    given: Mapping[tuple[str, str], _Given], problems: list[ConfigProblem]
+) -> dict[tuple[str, str], _Given]:
+    """The zone in the state folder that `given` names, if one was drawn."""
+    folder = given.get(("station", "state_folder"))
+    name = folder.value if folder else StationSettings().state_folder
+    if not _is_text(name):
+        return {}  # That mistake is named already.
+    path = Path(name) / DRAWN_ZONE_NAME
+    try:
+        return _zone_in(path, problems) if path.exists() else {}
+    except OSError:
+        # Who may not look into the state folder runs no station either.
+        return {}
+
+
+def _zone_in(path: Path, problems: list[ConfigProblem]) -> dict[tuple[str, str], _Given]:
+    """Read a settings file in which there may be nothing but the zone."""
+    found = dict(_file_values(_read_file(path, problems)[1], str(path), problems))
+    problems += [
+        ConfigProblem(
+            entry.origin, f"{section}.{_printable(key)}", _shown(entry.value), "only labels.zone"
+        )
+        for (section, key), entry in found.items()
+        if (section, key) != ZONE
+    ]
+    return {key: entry for key, entry in found.items() if key == ZONE}
+
+
+def drawn_zone(path: Path) -> tuple[float, ...]:
+    """The zone in this file, which the page /setup writes. Raises ConfigError."""
+    problems: list[ConfigProblem] = []
+    zone: tuple[float, ...] = ()
+    for entry in _zone_in(path, problems).values():
+        zone, expected = _checked(entry, LabelSettings.__dataclass_fields__["zone"])
+        if expected is not None:
+            problems.append(
+                ConfigProblem(entry.origin, ".".join(ZONE), _shown(entry.value), expected)
+            )
+    if problems:
+        raise ConfigError(problems)
+    return zone
+
+
 def _unknown_section(origin: str, name: str, value: object) -> ConfigProblem:
     expected = "a known section: " + _nearest(name, list(sections()))
     return ConfigProblem(origin, _printable(name), _shown(value), expected)
@@ -290,6 +347,9 @@ def _checked(entry: _Given, declaration: Field[Any]) -> tuple[Any, str | None]:
         fits = isinstance(value, int) and not isinstance(value, bool)
     elif isinstance(default, float):
         fits = _is_number(value)
+    elif isinstance(default, Table):
+        value = dict(value) if isinstance(value, Table) else value
+        fits = isinstance(value, dict) and all(isinstance(item, int) for item in value.values())
     elif isinstance(default, tuple):
         fits_item = _is_number if declaration.name == "zone" else _is_text
         fits = isinstance(value, list | tuple) and all(map(fits_item, value))
@@ -302,6 +362,8 @@ def _checked(entry: _Given, declaration: Field[Any]) -> tuple[Any, str | None]:
         return None, f"a number from {_number(minimum)} to {_number(maximum)}"
     if isinstance(default, float):
         value = float(value)
+    elif isinstance(default, Table):
+        value = Table((name, int(item)) for name, item in value.items())
     elif isinstance(default, tuple):
         value = tuple(value)
     if metadata["choices"] and value not in metadata["choices"]:
@@ -331,6 +393,8 @@ def _type_wanted(declaration: Field[Any]) -> str:
         return "a whole number"
     if isinstance(default, float):
         return "a number"
+    if isinstance(default, Table):
+        return "a table of whole numbers, e.g. {focus_absolute = 40}"
     if isinstance(default, tuple):
         return "a list, e.g. [0.2, 0.0, 0.8, 1.0]" if declaration.name == "zone" else "a list"
     return 'text in quotes, e.g. "' + (default or "...") + '"'
@@ -348,9 +412,15 @@ def toml_value(value: Value) -> str:
         if "\\" in value and "'" not in value and value.isprintable():
             return f"'{value}'"
         return '"' + "".join(map(_toml_character, value)) + '"'
+    if isinstance(value, Table):
+        return "{" + ", ".join(f"{_toml_key(name)} = {item}" for name, item in value) + "}"
     if isinstance(value, tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"  # type: ignore[arg-type]
     return str(value)
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
 def _toml_character(character: str) -> str:

@@ -1,0 +1,1 @@
+"""Pages to print: control cards, test labels, a chart to focus on."""
