@@ -24,6 +24,7 @@ from recorderd.engine.messages import (
     Verified,
     Verify,
 )
+from recorderd.panel import test_request as panel_test
 from recorderd.station import clock
 from recorderd.station import station as station_module
 from recorderd.store.reader import find
@@ -343,3 +344,15 @@ def test_watchdog_starves(
     bench.asked(Start)
     bench.told.wait_for("STATUS=recording 'SO-2'")
     assert "WATCHDOG=1" not in bench.told.words[1:]
+
+
+def test_a_technician_sees_the_lamps_and_the_pedal_is_counted(bench: Bench) -> None:
+    panel_test.ask(bench.settings.run_folder)
+    bench.panel.wait_for(Signal.TEST)
+    bench.press()
+
+    def counted() -> bool:
+        counters = json.loads(bench.settings.status_file.read_text())["counters"]
+        return (counters["panel_tests"], counters["pedal_presses"]) == (1, 1)
+
+    bench.wait_until(counted)
