@@ -113,7 +113,7 @@ def look(
     """The view after one more scanned picture."""
     known = {sighting.key: sighting for sighting in _without_blind_time(view, captured_ns, rules)}
     for code in codes:
-        if not _in_zone(code, rules):
+        if not in_zone(code, rules):
             continue
         fresh = Sighting(meaning_of(code, rules), code.text, captured_ns, captured_ns, sequence)
         before = known.get(fresh.key)
@@ -155,7 +155,8 @@ def _seen_again(before: Sighting, fresh: Sighting, rules: LabelRules) -> Sightin
     return replace(before, last_ns=fresh.last_ns, sequence=fresh.sequence, frames=before.frames + 1)
 
 
-def _in_zone(code: Code, rules: LabelRules) -> bool:
+def in_zone(code: Code, rules: LabelRules) -> bool:
+    """Whether a code lies where labels are read: its middle counts."""
     centre = code.centre
     if rules.zone is None or centre is None:
         return True

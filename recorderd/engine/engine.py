@@ -15,11 +15,13 @@ import av
 import structlog
 
 from recorderd import logs
+from recorderd.aim.live import LiveOutlet
 from recorderd.core.events import FaultCleared, FaultRaised
 from recorderd.core.model import Fault, RecordingId, nanoseconds
 from recorderd.engine import mode, probe, verify
 from recorderd.engine.capture import Capture
 from recorderd.engine.encoder_kinds import EncodeRequest
+from recorderd.engine.live_views import LiveViews
 from recorderd.engine.messages import (
     Command,
     FilesSetAside,
@@ -48,6 +50,7 @@ from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
 from recorderd.engine.sources import make_source
 from recorderd.errors import DeviceError, StorageError
+from recorderd.station.rules import rules_of
 from recorderd.store.set_aside import remove_empty, set_aside_all
 
 HEARTBEAT_SECONDS = 0.2
@@ -87,7 +90,11 @@ class Engine:
         self._recorded_at = 0.0
         self._leaving = threading.Event()
         self._scanner = Scanner(settings.labels, settings.camera.width, settings.camera.height)
-        self._feed = ScanFeed(self._scanner, settings.labels, self._outbox.put)
+        label_rules = rules_of(settings).labels
+        self._live_views = LiveViews(LiveOutlet(settings.run_folder), lambda: label_rules)
+        self._feed = ScanFeed(
+            self._scanner, settings.labels, self._outbox.put, onlooker=self._live_views.offer
+        )
         self._capture = Capture(
             settings.camera,
             lambda: make_source(settings.camera, hello.started_ns),
@@ -98,6 +105,7 @@ class Engine:
     def run(self) -> int:
         """Returns the process's exit code."""
         self._checks.submit(self._start_scanning).add_done_callback(_crash_if_failed)
+        self._live_views.start()
         self._capture.start()
         leaving = False
         while not leaving:
@@ -311,6 +319,7 @@ class Engine:
         stuck = any(recording.alive for recording in self._recordings.values())
         self._checks.shutdown(wait=not stuck, cancel_futures=stuck)
         self._feed.close(timeout=3)
+        self._live_views.close(timeout=1)
         self._scanner.close()
         stuck |= not self._capture.close(timeout=2)
         self._outbox.close(timeout=2)

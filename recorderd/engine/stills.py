@@ -34,8 +34,13 @@ class Stills:
         return self._kept.get(sequence)
 
 
-def jpeg_of(picture: Packet | av.VideoFrame, codec: str) -> bytes:
+def jpeg_of(
+    picture: Packet | av.VideoFrame, codec: str, *, quantisers: tuple[int, int] = (2, 3)
+) -> bytes:
     """A picture as a complete JPEG file. Raises DeviceError if it cannot be decoded.
+
+    `quantisers` are the least and the most that FFmpeg's encoder may take, 2 being the best it
+    has; what the camera made itself is not touched.
 
     A camera's own JPEG is taken as it is, unless it leaves out the Huffman tables, as some
     USB cameras do (UVC's MJPEG payload allows it).
@@ -51,7 +56,8 @@ def jpeg_of(picture: Packet | av.VideoFrame, codec: str) -> bytes:
         encoder.width, encoder.height = still.width, still.height
         encoder.pix_fmt = "yuvj420p"
         encoder.time_base = Fraction(1, 1)
-        encoder.options = {"qmin": "2", "qmax": "3"}
+        least, most = quantisers
+        encoder.options = {"qmin": str(least), "qmax": str(most)}
         return b"".join(bytes(packet) for packet in [*encoder.encode(still), *encoder.encode(None)])
     except (av.FFmpegError, IndexError) as error:
         raise DeviceError(
