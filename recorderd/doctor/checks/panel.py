@@ -1,0 +1,103 @@
+"""Lamps, buzzer and pedal: what the computer can tell, and what only a person can."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from recorderd.doctor.check import Finding, bad, good, skipped
+from recorderd.doctor.examination import Examination
+from recorderd.errors import DeviceError
+from recorderd.settings import PanelSettings
+from recorderd.terminal import escaped
+
+PRESS_SECONDS: Final = 15.0
+_NOBODY: Final = "it can be used; nobody was asked"
+_WIRING: Final = "Check the wiring against the table in the README, and the pins in [panel]"
+
+
+class LampsCheck:
+    name = "lamps"
+
+    def look(self, examination: Examination, /) -> Finding:
+        panel = examination.settings.panel
+        if panel.driver == "none":
+            return skipped("this station has none (panel.driver is none)")
+        problem = _trouble(examination)
+        if problem is not None:
+            return problem
+        person = examination.person
+        if person is None:
+            return skipped(_NOBODY, *_pins(panel, "green_pin", "red_pin"))
+        person.tell("Look at the lamps: first green, then red, a second each.")
+        examination.panel.play_test()
+        if person.confirms("Did the green lamp light, then the red one?"):
+            return good("green and red light up")
+        return bad("a lamp does not light as it should", _WIRING)
+
+
+class BuzzerCheck:
+    name = "buzzer"
+
+    def look(self, examination: Examination, /) -> Finding:
+        panel = examination.settings.panel
+        if panel.driver == "none" or panel.buzzer == "none":
+            return skipped("this station has none")
+        problem = _trouble(examination)
+        if problem is not None:
+            return problem
+        person = examination.person
+        if person is None:
+            return skipped(_NOBODY, *_pins(panel, "buzzer_pin"))
+        person.tell("Listen to the buzzer: a short tone, then a long one.")
+        examination.panel.play_test()
+        if person.confirms("Did you hear both?"):
+            return good("it is heard")
+        return bad(
+            "it was not heard", f"{_WIRING}; a buzzer that only clicks is passive: set panel.buzzer"
+        )
+
+
+class PedalCheck:
+    name = "pedal"
+
+    def look(self, examination: Examination, /) -> Finding:
+        panel = examination.settings.panel
+        wired = panel.driver == "simulated" or (panel.driver == "gpio" and panel.pedal_pin >= 0)
+        if not wired and not panel.usb_pedal:
+            return skipped("this station has none")
+        problem = _trouble(examination)
+        if problem is not None:
+            return problem
+        person = examination.person
+        if person is None:
+            return skipped(_NOBODY, *_pins(panel, "pedal_pin"))
+        person.tell(
+            f"Step on the pedal now, within {PRESS_SECONDS:.0f} seconds. (A low tone answers: "
+            "there is nothing to stop.)"
+        )
+        if examination.panel.wait_for_press(PRESS_SECONDS):
+            return good("it was pressed")
+        return bad("no press arrived", _WIRING)
+
+
+def _trouble(examination: Examination) -> Finding | None:
+    """What the computer itself knows to be wrong with the panel."""
+    if examination.status is not None:
+        faults = examination.status.get("faults") or {}
+        for fault in ("panel", "pedal-stuck"):
+            if fault in faults:
+                problem, _, remedy = str(faults[fault]).partition(". ")
+                return bad(escaped(problem), escaped(remedy.rstrip(".")) or _WIRING)
+        return None
+    try:
+        _ = examination.panel  # Opens the pins.
+    except DeviceError as error:
+        problem, _, remedy = error.problem.partition(". ")
+        return bad(escaped(problem), escaped(error.remedy or remedy) or _WIRING)
+    return None
+
+
+def _pins(panel: PanelSettings, *names: str) -> tuple[tuple[str, str], ...]:
+    if panel.driver != "gpio":
+        return ()
+    return tuple((name.replace("_", " "), f"GPIO {getattr(panel, name)}") for name in names)
