@@ -106,9 +106,15 @@ def _doctor(options: argparse.Namespace, loaded: LoadedSettings) -> int:
         from recorderd.doctor.encoders import run_encoders
 
         return run_encoders(loaded.settings, options.json)
-    from recorderd.doctor.run import Options, run_doctor
+    from recorderd.doctor.run import run_doctor
 
-    return run_doctor(loaded, Options(options.json, options.hands, options.report, options.support))
+    return run_doctor(
+        loaded,
+        options.json,
+        hands=options.hands,
+        report=options.report,
+        support=options.support,
+    )
 
 
 def _status(options: argparse.Namespace, loaded: LoadedSettings) -> int:

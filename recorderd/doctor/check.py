@@ -21,10 +21,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A JPEG for the report."""
+    """A JPEG for the report. `outline` is drawn over it: (x, y) as fractions of the picture."""
 
     caption: str
     jpeg: bytes
+    outline: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

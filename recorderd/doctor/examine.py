@@ -36,7 +36,7 @@ def examine(
     for check in hands_checks:
         screen.looking([check.name])
         began = time.monotonic()
-        finding = _guarded(check, examination)
+        finding = guarded(check, examination)
         found[check.name] = Result(check.name, finding, time.monotonic() - began)
         screen.found(found[check.name])
     return [found[check.name] for check in (*checks, *hands_checks)]
@@ -52,7 +52,7 @@ def _look_all(
 
     def start(check: Check) -> None:
         def work() -> None:
-            answers.put((check, _guarded(check, examination)))
+            answers.put((check, guarded(check, examination)))
 
         began[check] = time.monotonic()
         # A daemon: a disk or a driver that hangs for ever must not keep the command.
@@ -83,7 +83,7 @@ def _look_all(
     return results
 
 
-def _guarded(check: Check | HandsCheck, examination: Examination) -> Finding:
+def guarded(check: Check | HandsCheck, examination: Examination) -> Finding:
     try:
         return check.look(examination)
     except RecorderdError as error:

@@ -45,7 +45,7 @@ def write_report(file: Path, settings: Settings, results: Sequence[Result]) -> N
         results=results,
         facts=_shown_facts,
         pictures=[
-            (picture.caption, base64.b64encode(picture.jpeg).decode())
+            (picture.caption, base64.b64encode(picture.jpeg).decode(), _points(picture.outline))
             for result in results
             for picture in result.finding.pictures
         ],
@@ -57,6 +57,11 @@ def write_report(file: Path, settings: Settings, results: Sequence[Result]) -> N
             f"The report {file} cannot be written: {error.strerror}",
             "Choose a file in a folder that you may write to",
         ) from error
+
+
+def _points(outline: Sequence[tuple[float, float]]) -> str:
+    """For an SVG polygon in a picture of 100 by 100."""
+    return " ".join(f"{x * 100:.2f},{y * 100:.2f}" for x, y in outline)
 
 
 def _system() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from recorderd.config import LoadedSettings
@@ -60,25 +59,25 @@ CHECKS: Sequence[Check] = (
 HANDS_CHECKS: Sequence[HandsCheck] = (LampsCheck(), BuzzerCheck(), PedalCheck())
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was asked for on the command line."""
-
-    as_json: bool = False
-    hands: bool = True
-    report: Path | None = None
-    support: Path | None = None
-
-
-def run_doctor(loaded: LoadedSettings, options: Options) -> int:
+def run_doctor(
+    loaded: LoadedSettings,
+    as_json: bool,
+    *,
+    hands: bool = True,
+    report: Path | None = None,
+    support: Path | None = None,
+) -> int:
     """Look at everything and say what was found. Returns 1 if anything is bad, else 0.
+
+    `hands`: whoever sits at the terminal is asked to look, listen and press. `report` and
+    `support` are files to write a commissioning sheet and a bundle for helpers into.
 
     Raises StorageError if report or bundle cannot be written.
     """
     machine = Machine()
-    person = person_at_hand() if options.hands and not options.as_json else None
+    person = person_at_hand() if hands and not as_json else None
     examination = Examination(loaded, person=person, machine=machine)
-    terminal = None if options.as_json else TerminalScreen()
+    terminal = None if as_json else TerminalScreen()
     screen: Screen = terminal or NoScreen()
     if terminal is not None:
         terminal.begin(escaped(loaded.settings.station.name))
@@ -92,10 +91,10 @@ def run_doctor(loaded: LoadedSettings, options: Options) -> int:
         terminal.end(results)
     else:
         print(json.dumps(document_of(loaded.settings, results), indent=2))
-    if options.report is not None:
-        write_report(options.report, loaded.settings, results)
-        print(f"The report is in {escaped(str(options.report))}", file=sys.stderr)
-    if options.support is not None:
-        write_support_bundle(options.support, loaded, results, machine)
-        print(f"The bundle is in {escaped(str(options.support))}", file=sys.stderr)
+    if report is not None:
+        write_report(report, loaded.settings, results)
+        print(f"The report is in {escaped(str(report))}", file=sys.stderr)
+    if support is not None:
+        write_support_bundle(support, loaded, results, machine)
+        print(f"The bundle is in {escaped(str(support))}", file=sys.stderr)
     return 1 if worst(results) is Verdict.BAD else 0

@@ -12,9 +12,9 @@ from typing import TextIO
 from recorderd.doctor.check import Result, Verdict
 
 _COLOURS = {Verdict.GOOD: "32", Verdict.WARNING: "33", Verdict.BAD: "31", Verdict.SKIPPED: "2"}
-_NAME_WIDTH = 16
+NAME_WIDTH = 16
 _VERDICT_WIDTH = 9
-_INDENT = 2 + _VERDICT_WIDTH + _NAME_WIDTH
+_INDENT = 2 + _VERDICT_WIDTH + NAME_WIDTH
 _ERASE_LINE = "\r\x1b[K"
 """ECMA-48: to the line's beginning, and everything on it gone."""
 _SPINNER = "|/-\\"
@@ -35,7 +35,7 @@ class TerminalScreen:
         finding = result.finding
         verdict = self._coloured(finding.verdict, f"{finding.verdict.upper():<{_VERDICT_WIDTH}}")
         lines = textwrap.wrap(finding.seen, self._width - _INDENT) or [""]
-        text = f"  {verdict}{result.name:<{_NAME_WIDTH}}{lines[0]}\n"
+        text = f"  {verdict}{result.name:<{NAME_WIDTH}}{lines[0]}\n"
         text += "".join(f"{' ' * _INDENT}{line}\n" for line in lines[1:])
         if finding.remedy:
             remedy = textwrap.wrap(f"{finding.remedy}.", self._width - _INDENT - 3)

@@ -22,7 +22,8 @@ class LabelCheck:
         if found is None:
             return _without_label(views)
         view, code = found
-        pictures = (Picture(f"The label of order {escaped(code.order or '')}", view.jpeg),)
+        caption = f"The label of order {escaped(code.order or '')}, as it was read"
+        pictures = (Picture(caption, view.jpeg, code.corners),)
         order = f"order {escaped(code.order or '')}"
         if not code.in_zone:
             return Finding(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from recorderd.aim import words
 from recorderd.aim.live import View
 from recorderd.doctor import v4l2
 from recorderd.doctor.check import Finding, bad, good, skipped, warning
 from recorderd.doctor.examination import Examination
+from recorderd.errors import DeviceError
 
 _LENS_CAP = 0.02
 _FEWEST_VIEWS = 6
@@ -92,11 +94,13 @@ def _goes_to_and_fro(values: Iterable[float], least: float) -> bool:
 
 def _how_to_fix(examination: Examination, hunting: Sequence[str]) -> str:
     """The lines for the settings, with the values that the camera has at this moment."""
-    device = examination.settings.camera.source.removeprefix("v4l2:")
-    try:
-        held = {setting_name(c.name): c.value for c in v4l2.look_at_named(device).controls}
-    except OSError:
-        held = {}
+    kind, _, device = examination.settings.camera.source.partition(":")
+    held: dict[str, int] = {}
+    if kind == "v4l2":
+        # One that cannot be asked has a check of its own.
+        with suppress(OSError, DeviceError):
+            camera = v4l2.look_at_named(device, examination.machine.root / "dev")
+            held = {setting_name(control.name): control.value for control in camera.controls}
     values = {}
     for what in hunting:
         automatic, fixed = _FIXED[what]

@@ -81,8 +81,10 @@ class PedalCheck:
 
 
 def _trouble(examination: Examination) -> Finding | None:
-    """What the computer itself knows to be wrong with the panel."""
+    """What the computer itself knows to be wrong with the panel, or in the way."""
     if examination.status is not None:
+        if examination.person is not None and examination.at_work:
+            return skipped("an order is being recorded: run recorderd doctor between two orders")
         faults = examination.status.get("faults") or {}
         for fault in ("panel", "pedal-stuck"):
             if fault in faults:
