@@ -1,7 +1,8 @@
 """Reading the settings: TOML file, then environment, checked completely before anything starts.
 
-Order of precedence: environment `RECORDERD__SECTION__KEY` (and `DATABASE_URL`), the
-file, the defaults. `recorderd.settings` declares what there is to set.
+Order of precedence: environment `RECORDERD__SECTION__KEY` (and `DATABASE_URL`), the zone that
+was drawn on the page /setup, the file, the defaults. `recorderd.settings` declares what there is
+to set.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from recorderd.errors import ConfigError, ConfigProblem
-from recorderd.settings import Settings, Value, sections
+from recorderd.settings import (
+    DRAWN_ZONE_NAME,
+    LabelSettings,
+    Settings,
+    StationSettings,
+    Value,
+    sections,
+)
 
 DEFAULT_CONFIG_FILE = Path("/etc/recorderd/recorderd.toml")
 ENVIRONMENT_PREFIX = "RECORDERD__"
 LARGEST_CONFIG_FILE_BYTES = 1_000_000
+ZONE = ("labels", "zone")
+ZONE_VARIABLE = f"{ENVIRONMENT_PREFIX}LABELS__ZONE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,9 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     problems: list[ConfigProblem] = []
     used_file, document = _read_file(file, problems)
     given = dict(_file_values(document, str(used_file), problems))
-    given.update(_environment_values(environment, problems))
+    from_environment = dict(_environment_values(environment, problems))
+    given.update(_drawn_zone({**given, **from_environment}, problems))
+    given.update(from_environment)
 
     effective: dict[tuple[str, str], EffectiveSetting] = {}
     for section_name, section_class in sections().items():
@@ -217,6 +229,50 @@ def _environment_values(
     if environment.get("DATABASE_URL"):
         given = _Given(environment["DATABASE_URL"], "DATABASE_URL", is_text=True)
         yield ("storage", "database_url"), given
+
+
+def _drawn_zone(
+    given: Mapping[tuple[str, str], _Given], problems: list[ConfigProblem]
+) -> dict[tuple[str, str], _Given]:
+    """The zone in the state folder that `given` names, if one was drawn."""
+    folder = given.get(("station", "state_folder"))
+    name = folder.value if folder else StationSettings().state_folder
+    if not _is_text(name):
+        return {}  # That mistake is named already.
+    path = Path(name) / DRAWN_ZONE_NAME
+    try:
+        return _zone_in(path, problems) if path.exists() else {}
+    except OSError:
+        # Who may not look into the state folder runs no station either.
+        return {}
+
+
+def _zone_in(path: Path, problems: list[ConfigProblem]) -> dict[tuple[str, str], _Given]:
+    """Read a settings file in which there may be nothing but the zone."""
+    found = dict(_file_values(_read_file(path, problems)[1], str(path), problems))
+    problems += [
+        ConfigProblem(
+            entry.origin, f"{section}.{_printable(key)}", _shown(entry.value), "only labels.zone"
+        )
+        for (section, key), entry in found.items()
+        if (section, key) != ZONE
+    ]
+    return {key: entry for key, entry in found.items() if key == ZONE}
+
+
+def drawn_zone(path: Path) -> tuple[float, ...]:
+    """The zone in this file, which the page /setup writes. Raises ConfigError."""
+    problems: list[ConfigProblem] = []
+    zone: tuple[float, ...] = ()
+    for entry in _zone_in(path, problems).values():
+        zone, expected = _checked(entry, LabelSettings.__dataclass_fields__["zone"])
+        if expected is not None:
+            problems.append(
+                ConfigProblem(entry.origin, ".".join(ZONE), _shown(entry.value), expected)
+            )
+    if problems:
+        raise ConfigError(problems)
+    return zone
 
 
 def _unknown_section(origin: str, name: str, value: object) -> ConfigProblem:

@@ -21,6 +21,9 @@ Check: TypeAlias = Callable[[Any], str | None]
 """Looks at a value of the right type; says what was expected if it does not fit."""
 
 
+DRAWN_ZONE_NAME = "zone.toml"
+
+
 def option(
     default: Value,
     help: str,
@@ -429,6 +432,9 @@ class WebSettings:
     holding: bool = option(
         False, "Whoever may see the pages may hold an order, so that it is never deleted"
     )
+    setup: bool = option(
+        False, "Whoever may see the pages may change the zone of labels on the page /setup"
+    )
     rows_per_page: int = option(25, "Recordings in a list before 'older'", minimum=5, maximum=200)
     megabytes_per_second_while_recording: float = option(
         100.0,
@@ -540,6 +546,11 @@ class Settings:
     def hold_requests_file(self) -> Path:
         """What the staff pages ask to be held, until the finisher has taken it in."""
         return self.state_folder / "hold-requests.jsonl"
+
+    @property
+    def drawn_zone_file(self) -> Path:
+        """The zone that was drawn on the page /setup; it goes before the settings file's."""
+        return self.state_folder / DRAWN_ZONE_NAME
 
     @property
     def panel_socket(self) -> Path:

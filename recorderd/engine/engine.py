@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ import structlog
 
 from recorderd import logs
 from recorderd.aim.live import LiveOutlet
+from recorderd.aim.zone import ZoneInForce
 from recorderd.core.events import FaultCleared, FaultRaised
 from recorderd.core.model import Fault, RecordingId, nanoseconds
 from recorderd.engine import mode, probe, verify
@@ -90,8 +92,10 @@ class Engine:
         self._recorded_at = 0.0
         self._leaving = threading.Event()
         self._scanner = Scanner(settings.labels, settings.camera.width, settings.camera.height)
-        label_rules = rules_of(settings).labels
-        self._live_views = LiveViews(LiveOutlet(settings.run_folder), lambda: label_rules)
+        label_rules, zone = rules_of(settings).labels, ZoneInForce(settings)
+        self._live_views = LiveViews(
+            LiveOutlet(settings.run_folder), lambda: replace(label_rules, zone=zone.look())
+        )
         self._feed = ScanFeed(
             self._scanner, settings.labels, self._outbox.put, onlooker=self._live_views.offer
         )

@@ -12,6 +12,7 @@ from typing import TypeAlias, TypeVar
 
 import structlog
 
+from recorderd.aim.zone import Zone, ZoneInForce, in_toml
 from recorderd.core.actions import (
     Action,
     EndRun,
@@ -113,6 +114,7 @@ class Station:
         self._settings = settings
         self._inbox: queue.SimpleQueue[tuple[Nanoseconds, Message]] = queue.SimpleQueue()
         self._state = State(rules=rules_of(settings))
+        self._zone = ZoneInForce(settings)
         self._boot_id = boot_id()
         self._recordings = Recordings(settings, self, self._boot_id)
         self._engine: int | None = None
@@ -362,6 +364,7 @@ class Station:
                 self.step(PanelTestRequested())
             self._publish(now)
             self._watch_clock()
+            self._watch_zone()
 
     def _watch_writing(self, now: Nanoseconds) -> None:
         """Pictures that do not reach the file, or are dropped, are heard while it happens."""
@@ -432,6 +435,20 @@ class Station:
         """What was written before the clock was right is dated anew once it is."""
         if self._clock.look():
             self._correct_clock()
+
+    def _watch_zone(self) -> None:
+        """It may be drawn anew at any time. Only the catalogue's thread may wait for a disk."""
+        if not self._catalogue.waiting:
+            self.submit(lambda _catalogue: self._zone.look(), self._use_zone)
+
+    def _use_zone(self, zone: Zone | None) -> None:
+        rules = self._state.rules
+        if zone == rules.labels.zone:
+            return
+        self._state = replace(
+            self._state, rules=replace(rules, labels=replace(rules.labels, zone=zone))
+        )
+        self.note("zone changed", in_toml(zone))
 
     def _correct_clock(self) -> None:
         offset_ns, right = self._clock.offset_ns, self._clock.status == SYNCHRONISED

@@ -27,6 +27,7 @@ from recorderd.web.password import Door
 from recorderd.web.prefix import Prefix
 from recorderd.web.problems import ProblemError, problems_in_words
 from recorderd.web.sending import Sender
+from recorderd.web.setup import Setup
 from recorderd.web.sharing import Sharing
 from recorderd.web.so_far import SoFar
 from recorderd.web.templates import ASSETS, PREFIX, TEMPLATES, environment
@@ -63,6 +64,7 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
     export = Export(settings, archive, sender, media)
     holding = Holding(settings, archive, signer)
     pages = Pages(settings, archive, figures, so_far, holding)
+    setup = Setup(settings, archive, signer)
     sharing = Sharing(settings, archive, media, signer)
     door = Door(settings.web.password_hash, archive, signer)
     api = Api(settings, archive, figures, so_far, traffic)
@@ -94,6 +96,10 @@ def make_app(settings: Settings, guard: Guard | None = None) -> web.Application:
             web.post("/recordings/{id}/hold", holding.change),
             web.get("/shared/{token}", sharing.page),
             web.get("/shared/{token}/video", sharing.video),
+            web.get("/setup", setup.page),
+            web.get("/setup/picture.jpg", setup.picture),
+            web.get("/setup/view", setup.view),
+            web.post("/setup/zone", setup.save),
             web.get("/login", door.page),
             web.post("/login", door.enter),
             web.get("/api/recordings", api.recordings),

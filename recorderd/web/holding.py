@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -15,6 +14,7 @@ from recorderd.store.holds import HoldAction, HoldRequest, ask, last_entry, pend
 from recorderd.store.reader import RecordingRow
 from recorderd.store.schema import moment_of
 from recorderd.web.archive import Archive
+from recorderd.web.forms import from_our_page
 from recorderd.web.guard import CLIENT
 from recorderd.web.keys import Signer
 from recorderd.web.library import look_up
@@ -66,7 +66,7 @@ class Holding:
             )
         recording_id = request.match_info["id"]
         form = await request.post()
-        if not _from_our_page(request) or not self._fits(str(form.get("token", "")), recording_id):
+        if not from_our_page(request) or not self._fits(str(form.get("token", "")), recording_id):
             raise ProblemError(
                 403,
                 "This form cannot be used any more",
@@ -151,20 +151,3 @@ def _asked(order_id: str, action: str, who: str, reason: str, client: str) -> Ho
             f"At most {LONGEST_NAME} and {LONGEST_REASON} characters. Go back and write them.",
         )
     return HoldRequest.now(HoldAction(action), order_id, f"{who} ({client})", reason)
-
-
-def _from_our_page(request: web.Request) -> bool:
-    """Whether the browser says that a page of ours has sent this.
-
-    Over HTTPS it says so in Sec-Fetch-Site, else in Origin, which all browsers add to a POST.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site == "same-origin"
-    try:
-        origin = urlsplit(request.headers.get("Origin", ""))
-        names = {origin.netloc, origin.hostname}
-    except ValueError:
-        return False
-    # Some proxies pass the name on without its port.
-    return bool(origin.netloc) and request.headers.get("Host", "").lower() in names

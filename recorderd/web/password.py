@@ -68,7 +68,7 @@ class Door:
             open_to_all = request[OPEN] or path in _OPEN_PLACES or path.startswith("/static/")
             if not self._hashed or open_to_all or await self._may_enter(request):
                 return await handler(request)
-            if wants_json(request) or request.path.endswith(("/metrics", "/video")):
+            if wants_json(request) or request.path.endswith(("/metrics", "/video", "/setup/view")):
                 raise ProblemError(
                     401,
                     "A password is needed",
