@@ -22,6 +22,7 @@ from recorderd.settings import (
     LabelSettings,
     Settings,
     StationSettings,
+    Table,
     Value,
     sections,
 )
@@ -346,6 +347,9 @@ def _checked(entry: _Given, declaration: Field[Any]) -> tuple[Any, str | None]:
         fits = isinstance(value, int) and not isinstance(value, bool)
     elif isinstance(default, float):
         fits = _is_number(value)
+    elif isinstance(default, Table):
+        value = dict(value) if isinstance(value, Table) else value
+        fits = isinstance(value, dict) and all(isinstance(item, int) for item in value.values())
     elif isinstance(default, tuple):
         fits_item = _is_number if declaration.name == "zone" else _is_text
         fits = isinstance(value, list | tuple) and all(map(fits_item, value))
@@ -358,6 +362,8 @@ def _checked(entry: _Given, declaration: Field[Any]) -> tuple[Any, str | None]:
         return None, f"a number from {_number(minimum)} to {_number(maximum)}"
     if isinstance(default, float):
         value = float(value)
+    elif isinstance(default, Table):
+        value = Table((name, int(item)) for name, item in value.items())
     elif isinstance(default, tuple):
         value = tuple(value)
     if metadata["choices"] and value not in metadata["choices"]:
@@ -387,6 +393,8 @@ def _type_wanted(declaration: Field[Any]) -> str:
         return "a whole number"
     if isinstance(default, float):
         return "a number"
+    if isinstance(default, Table):
+        return "a table of whole numbers, e.g. {focus_absolute = 40}"
     if isinstance(default, tuple):
         return "a list, e.g. [0.2, 0.0, 0.8, 1.0]" if declaration.name == "zone" else "a list"
     return 'text in quotes, e.g. "' + (default or "...") + '"'
@@ -404,9 +412,15 @@ def toml_value(value: Value) -> str:
         if "\\" in value and "'" not in value and value.isprintable():
             return f"'{value}'"
         return '"' + "".join(map(_toml_character, value)) + '"'
+    if isinstance(value, Table):
+        return "{" + ", ".join(f"{_toml_key(name)} = {item}" for name, item in value) + "}"
     if isinstance(value, tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"  # type: ignore[arg-type]
     return str(value)
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
 def _toml_character(character: str) -> str:

@@ -16,7 +16,14 @@ from typing import Any, TypeAlias
 
 from recorderd.core.model import OtherLabel, SameLabel
 
-Value: TypeAlias = str | int | float | bool | tuple[str, ...] | tuple[float, ...]
+
+class Table(tuple[tuple[str, int], ...]):
+    """Names and whole numbers, in the order in which they were written."""
+
+    __slots__ = ()
+
+
+Value: TypeAlias = str | int | float | bool | Table | tuple[str, ...] | tuple[float, ...]
 Check: TypeAlias = Callable[[Any], str | None]
 """Looks at a value of the right type; says what was expected if it does not fit."""
 
@@ -158,6 +165,12 @@ class CameraSettings:
     width: int = option(3840, "Picture width to ask for, in pixels", minimum=160, maximum=8192)
     height: int = option(2160, "Picture height to ask for, in pixels", minimum=120, maximum=8192)
     rate: float = option(30.0, "Pictures a second to ask for", minimum=1, maximum=240)
+    controls: tuple[tuple[str, int], ...] = option(
+        Table(),
+        "What to set at a v4l2 camera each time it is opened, one after the other, e.g. "
+        "{focus_automatic_continuous = 0, focus_absolute = 40}; 'recorderd aim --controls' lists "
+        "what the camera has",
+    )
     loop: bool = option(False, "Play a file: source again and again")
     silence_seconds: float = option(
         1.5, "No picture for this long means the camera is lost", minimum=0.2, maximum=60

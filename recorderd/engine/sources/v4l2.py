@@ -17,10 +17,11 @@ from pathlib import Path
 
 import av
 import av.error
+import structlog
 
 from recorderd.core.model import Nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
-from recorderd.engine.sources import demux
+from recorderd.engine.sources import demux, v4l2_controls
 from recorderd.engine.sources.stream_clock import ArrivalClock, KernelClock, StreamClock
 from recorderd.errors import DeviceError
 from recorderd.settings import CameraSettings
@@ -38,6 +39,9 @@ _POLL_SECONDS = 0.004
 _OPEN_SECONDS = 5.0
 _RATE_TOLERANCE = Fraction(1, 10)
 _WORTH_TRYING_ANOTHER_FORMAT = (av.error.ArgumentError, av.error.ExitError, av.error.EOFError)
+
+
+log = structlog.get_logger("engine")
 
 
 class V4l2Source:
@@ -67,10 +71,13 @@ class V4l2Source:
         refused: list[DeviceError] = []
         for name in formats:
             try:
-                return self._open_as(name)
+                description = self._open_as(name)
             except _FormatRefusedError as error:
                 self.close()
                 refused.append(DeviceError(error.problem, error.remedy))
+                continue
+            self._set_controls()
+            return description
         if len(refused) == 1:
             raise refused[0]
         raise DeviceError(
@@ -101,6 +108,19 @@ class V4l2Source:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+    def _set_controls(self) -> None:
+        """A knob that cannot be turned is no reason not to record."""
+        for outcome in v4l2_controls.apply(self._device, self._camera.controls):
+            if outcome.problem:
+                log.warning(
+                    "a control of the camera is not as camera.controls wants it",
+                    control=outcome.name,
+                    wanted=outcome.value,
+                    problem=outcome.problem,
+                )
+            else:
+                log.info("camera control set", control=outcome.name, value=outcome.value)
 
     def _open_as(self, name: str) -> StreamDescription:
         camera = self._camera
