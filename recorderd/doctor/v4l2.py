@@ -13,21 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorderd.engine.sources.v4l2 import automatic_device
-
 _WRITE, _READ = 1, 2
 _VIDEO_CAPTURE = 1
 _CAPABILITY = struct.Struct("=16s32s32sIII12x")
 _FORMAT = struct.Struct("=III32sI16x")
 _SIZE = struct.Struct("=III24x8x")
 _INTERVAL = struct.Struct("=IIIII24x8x")
-_QUERY = struct.Struct("=II32siiiiI8x")
-_CONTROL = struct.Struct("=Ii")
-_NEXT_CONTROL = 0x80000000
-_CONTROL_CLASS, _DISABLED = 6, 0x0001
 _DISCRETE = 1
-_NO_MORE = (errno.EINVAL, errno.ENOTTY, errno.EACCES)
-"""Also of a control that can only be written, and of what this driver does not know."""
+_NO_MORE = (errno.EINVAL, errno.ENOTTY)
+"""ENOTTY: this driver does not know the question at all."""
 
 _MOST = 256
 _RATES_SHOWN = 4
@@ -42,23 +36,6 @@ _QUERYCAP = _number(_READ, 0, _CAPABILITY.size)
 _ENUM_FMT = _number(_READ | _WRITE, 2, _FORMAT.size)
 _ENUM_FRAMESIZES = _number(_READ | _WRITE, 74, _SIZE.size)
 _ENUM_FRAMEINTERVALS = _number(_READ | _WRITE, 75, _INTERVAL.size)
-_QUERYCTRL = _number(_READ | _WRITE, 36, _QUERY.size)
-_G_CTRL = _number(_READ | _WRITE, 27, _CONTROL.size)
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A knob of the camera, by the kernel's name for it, such as "Focus, Absolute"."""
-
-    name: str
-    value: int
-    minimum: int
-    maximum: int
-    default: int
-
-    @property
-    def in_words(self) -> str:
-        return f"{self.name} = {self.value} ({self.minimum} to {self.maximum})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +46,6 @@ class Camera:
     driver: str
     bus: str
     offers: tuple[str, ...]
-    controls: tuple[Control, ...]
 
 
 def look_at(device: Path) -> Camera:
@@ -84,15 +60,9 @@ def look_at(device: Path) -> Camera:
             _text(driver),
             _text(bus),
             tuple(_offers(descriptor)),
-            tuple(_controls(descriptor)),
         )
     finally:
         os.close(descriptor)
-
-
-def look_at_named(name: str, devices: Path = Path("/dev")) -> Camera:
-    """As `look_at`, for what camera.source says after "v4l2:". Raises OSError, DeviceError."""
-    return look_at(automatic_device(devices) if name == "auto" else Path(name))
 
 
 def lasting_name(device: Path, devices: Path = Path("/dev")) -> Path:
@@ -137,21 +107,6 @@ def _rates(descriptor: int, four: int, width: int, height: int) -> Iterator[floa
         if kind != _DISCRETE or not numerator:
             return
         yield round(denominator / numerator, 2)
-
-
-def _controls(descriptor: int) -> Iterator[Control]:
-    number = 0
-    for _ in range(_MOST):
-        request = _QUERY.pack(number | _NEXT_CONTROL, 0, b"", 0, 0, 0, 0, 0)
-        answer = _ask(descriptor, _QUERYCTRL, request)
-        if answer is None:
-            return
-        number, kind, name, minimum, maximum, _step, default, flags = _QUERY.unpack(answer)
-        if kind == _CONTROL_CLASS or flags & _DISABLED:
-            continue
-        held = _ask(descriptor, _G_CTRL, _CONTROL.pack(number, 0))
-        value = default if held is None else _CONTROL.unpack(held)[1]
-        yield Control(_text(name), value, minimum, maximum, default)
 
 
 def _ask(descriptor: int, number: int, request: bytes) -> bytes | None:

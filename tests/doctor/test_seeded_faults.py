@@ -30,6 +30,7 @@ from recorderd.doctor.checks.station import StationCheck
 from recorderd.doctor.examination import Examination
 from recorderd.doctor.examine import guarded
 from recorderd.doctor.holders import holders_of
+from recorderd.engine.sources.v4l2_controls import Control
 from recorderd.errors import DeviceError
 from recorderd.station.clock import UNSYNCHRONISED
 from recorderd.store.catalogue import Catalogue
@@ -84,6 +85,18 @@ def out_of_focus(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examinatio
 def exposure_hunts(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examination]:
     views = [dataclasses.replace(VIEW, brightness=level) for level in (0.3, 0.6) * 4]
     return LightAndFocusCheck(), examination(loaded_in(folder), seeing(*views))
+
+
+def focus_hunts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Check, Examination]:
+    automatic = Control(1, "focus_automatic_continuous", 2, 0, 1, 1, 1, 0)
+    fixed = Control(2, "focus_absolute", 1, 0, 250, 5, 0, 0)
+    monkeypatch.setattr(
+        "recorderd.doctor.checks.light_and_focus.offered",
+        lambda _device: ((automatic, 1), (fixed, 40)),
+    )
+    views = [dataclasses.replace(VIEW, focus=score) for score in (0.8, 0.4) * 4]
+    loaded = loaded_in(folder, '[camera]\nsource = "v4l2:/dev/video0"\n')
+    return LightAndFocusCheck(), examination(loaded, seeing(*views))
 
 
 def label_too_small(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examination]:
@@ -241,6 +254,12 @@ SEEDED: list[tuple[Seed, Verdict, str, str]] = [
     (lens_cap, Verdict.BAD, "black", "cap off the lens"),
     (out_of_focus, Verdict.WARNING, "blurred", "focus ring"),
     (exposure_hunts, Verdict.WARNING, "automatic exposure will not rest", "automatic off"),
+    (
+        focus_hunts,
+        Verdict.WARNING,
+        "automatic focus will not rest",
+        "controls = { focus_automatic_continuous = 0, focus_absolute = 40 }",
+    ),
     (label_too_small, Verdict.BAD, "2.1 pixels a module", "closer"),
     (label_does_not_match, Verdict.BAD, "no order label: https", "labels.pattern"),
     (label_outside_the_zone, Verdict.BAD, "outside of the zone", "/setup"),

@@ -9,21 +9,18 @@ from pathlib import Path
 import pytest
 
 from recorderd.doctor import v4l2
-from recorderd.doctor.checks.light_and_focus import setting_name
 
-QUERYCAP, ENUM_FMT, SIZES, INTERVALS, QUERYCTRL, G_CTRL = (
+QUERYCAP, ENUM_FMT, SIZES, INTERVALS = (
     0x80685600,
     0xC0405602,
     0xC02C564A,
     0xC034564B,
-    0xC0445624,
-    0xC008561B,
 )
 """As videodev2.h expands them on every Linux."""
 
 
 def driver(_descriptor: int, number: int, memory: bytearray) -> None:
-    """A camera with one format, one size, two rates and one control."""
+    """A camera with one format, one size, two rates."""
     index = struct.unpack_from("=I", memory)[0] if len(memory) >= 4 else 0
     match number:
         case n if n == QUERYCAP:
@@ -36,12 +33,6 @@ def driver(_descriptor: int, number: int, memory: bytearray) -> None:
         case n if n == INTERVALS and index < 2:
             assert struct.unpack_from("=II", memory, 8) == (3840, 2160)
             struct.pack_into("=III", memory, 16, 1, 1, (30, 15)[index])
-        case n if n == QUERYCTRL and index == 0x80000000:
-            struct.pack_into(
-                "=II32siiiiI", memory, 0, 0x009A090A, 1, b"Focus, Absolute", 0, 250, 5, 0, 0
-            )
-        case n if n == G_CTRL:
-            struct.pack_into("=i", memory, 4, 120)
         case _:
             raise OSError(errno.EINVAL, "Invalid argument")
 
@@ -51,8 +42,6 @@ def test_a_camera_says_what_it_offers(monkeypatch: pytest.MonkeyPatch) -> None:
     camera = v4l2.look_at(Path("/dev/null"))
     assert (camera.card, camera.driver, camera.bus) == ("4K Camera", "uvcvideo", "usb-1.2")
     assert camera.offers == ("MJPG 3840x2160 at 30 or 15 a second",)
-    (control,) = camera.controls
-    assert control.in_words == "Focus, Absolute = 120 (0 to 250)"
 
 
 def test_what_is_no_camera_is_refused() -> None:
@@ -68,15 +57,3 @@ def test_a_name_that_lasts(tmp_path: Path) -> None:
     name = tmp_path / "v4l/by-id/usb-Maker_4K-video-index0"
     name.symlink_to(device)
     assert v4l2.lasting_name(device, tmp_path) == name
-
-
-@pytest.mark.parametrize(
-    ("control", "name"),
-    [
-        ("Focus, Absolute", "focus_absolute"),
-        ("Exposure Time, Absolute", "exposure_time_absolute"),
-        ("Focus, Automatic Continuous", "focus_automatic_continuous"),
-    ],
-)
-def test_controls_are_called_as_v4l2_ctl_calls_them(control: str, name: str) -> None:
-    assert setting_name(control) == name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from recorderd.config import without_password
@@ -10,6 +12,7 @@ from recorderd.doctor.check import Finding, bad, good, warning
 from recorderd.doctor.examination import Examination
 from recorderd.doctor.holders import holders_of
 from recorderd.engine.sources.v4l2 import automatic_device
+from recorderd.engine.sources.v4l2_controls import offered
 from recorderd.errors import DeviceError
 from recorderd.terminal import escaped
 
@@ -46,6 +49,12 @@ class CameraCheck:
                 return good(f"the network camera {escaped(without_password(source))}")
 
 
+def _controls(device: Path) -> Iterator[tuple[str, str]]:
+    with suppress(OSError):
+        for control, value in offered(str(device)):
+            yield "control", f"{control.name} = {value} ({control.range})"
+
+
 def _device(examination: Examination, name: str) -> Finding:
     devices = examination.machine.root / "dev"
     try:
@@ -77,7 +86,7 @@ def _device(examination: Examination, name: str) -> Finding:
         ("device", f"{lasting} ({device.resolve().name})"),
         ("driver", f"{camera.driver}, {camera.bus}"),
         *(("format", offer) for offer in camera.offers),
-        *(("control", control.in_words) for control in camera.controls),
+        *_controls(device),
     )
     if held:
         return bad(

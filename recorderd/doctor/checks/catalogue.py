@@ -37,12 +37,13 @@ class CatalogueCheck:
             lambda _done, _total: None,
         )
         found = Counter(finding.kind for finding in comparison)
-        facts = tuple(sorted(counted.by_state.items(), key=str))
-        shown_facts = tuple((str(state), str(count)) for state, count in facts)
+        facts = tuple(
+            (str(state), str(count)) for state, count in sorted(counted.by_state.items()) if count
+        )
         size = f"{sum(counted.by_state.values())} recordings, {comparison.files} files"
         if not found:
-            return good(f"{size}: all is in its place", *shown_facts)
+            return good(f"{size}: all is in its place", *facts)
         listed = ", ".join(f"{kind.value} {count}" for kind, count in found.most_common())
         if set(found) <= _HARMLESS:
-            return warning(f"{size}; {listed}", f"Start the station; {_LOOK}", *shown_facts)
-        return bad(f"{size}; {listed}", f"Run it by itself: {_LOOK}", *shown_facts)
+            return warning(f"{size}; {listed}", f"Start the station; {_LOOK}", *facts)
+        return bad(f"{size}; {listed}", f"Run it by itself: {_LOOK}", *facts)

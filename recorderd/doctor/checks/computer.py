@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 
 from recorderd.doctor.check import Finding, bad, good, warning
@@ -36,7 +37,7 @@ class ComputerCheck:
         )
         degrees = max(temperatures(machine), default=None)
         free = available_memory(machine)
-        facts = [("model", model or "unknown")]
+        facts = [("kernel", platform.release())]
         seen = [model] if model else []
         if degrees is not None:
             seen.append(f"{degrees:.0f} °C")

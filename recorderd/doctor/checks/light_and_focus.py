@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 from recorderd.aim import words
 from recorderd.aim.live import View
-from recorderd.doctor import v4l2
 from recorderd.doctor.check import Finding, bad, good, skipped, warning
 from recorderd.doctor.examination import Examination
+from recorderd.engine.sources.v4l2 import automatic_device
+from recorderd.engine.sources.v4l2_controls import offered
 from recorderd.errors import DeviceError
 
 _LENS_CAP = 0.02
@@ -93,15 +93,9 @@ def _goes_to_and_fro(values: Iterable[float], least: float) -> bool:
 
 
 def _how_to_fix(examination: Examination, hunting: Sequence[str]) -> str:
-    """The lines for the settings, with the values that the camera has at this moment."""
-    kind, _, device = examination.settings.camera.source.partition(":")
-    held: dict[str, int] = {}
-    if kind == "v4l2":
-        # One that cannot be asked has a check of its own.
-        with suppress(OSError, DeviceError):
-            camera = v4l2.look_at_named(device, examination.machine.root / "dev")
-            held = {setting_name(control.name): control.value for control in camera.controls}
-    values = {}
+    """The line for the settings, with the values that the camera has at this moment."""
+    held = _held(examination)
+    values: dict[str, int | None] = {}
     for what in hunting:
         automatic, fixed = _FIXED[what]
         if automatic in held and fixed in held:
@@ -112,7 +106,14 @@ def _how_to_fix(examination: Examination, hunting: Sequence[str]) -> str:
     return f"Hold it: write into [camera] of the settings: controls = {{ {listed} }}"
 
 
-def setting_name(control: str) -> str:
-    """ "Focus, Absolute" -> focus_absolute, as v4l2-ctl writes it, too."""
-    plain = "".join(letter if letter.isalnum() else " " for letter in control.lower())
-    return "_".join(plain.split())
+def _held(examination: Examination) -> dict[str, int | None]:
+    """The camera's controls as they are now; none if it cannot be asked: another check tells."""
+    kind, _, name = examination.settings.camera.source.partition(":")
+    if kind != "v4l2":
+        return {}
+    try:
+        devices = examination.machine.root / "dev"
+        device = automatic_device(devices) if name == "auto" else name
+        return {control.name: value for control, value in offered(str(device))}
+    except (OSError, DeviceError):
+        return {}
