@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TypeAlias
@@ -101,7 +102,8 @@ def _check_config(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
 def _doctor(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd import logs
 
-    logs.set_up(loaded.settings.log, "doctor")
+    # The screen tells all there is; what libraries warn of would run through it.
+    logs.set_up(replace(loaded.settings.log, level="error"), "doctor")
     if options.encoders:
         from recorderd.doctor.encoders import run_encoders
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from recorderd.config import LoadedSettings
 from recorderd.core.state import Phase
@@ -17,6 +18,9 @@ from recorderd.doctor.person import Person
 from recorderd.errors import DeviceError, RecorderdError
 from recorderd.status import NotRunning, read_status
 from recorderd.store.identity import boot_id
+
+NO_PICTURE: Final = "the camera gives no picture"
+"""What checks of the picture say then: one cause is told once."""
 
 
 class Examination:
@@ -75,6 +79,20 @@ class Examination:
         if isinstance(self._camera, RecorderdError):
             raise self._camera
         return self._camera
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the camera shows anything; looks if nobody has yet. Never raises."""
+        try:
+            return self.camera.pictures > 0
+        except RecorderdError:
+            return False
+
+    @property
+    def footage_place(self) -> Path:
+        """The footage folder, or the nearest folder above it while that is not made yet."""
+        folder = self.settings.footage_folder
+        return next(path for path in (folder, *folder.parents) if path.is_dir())
 
     @property
     def mode(self) -> ChosenMode:

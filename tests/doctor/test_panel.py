@@ -121,6 +121,15 @@ def test_a_fault_of_the_panel_is_told_without_hands(tmp_path: Path) -> None:
     publish(loaded, faults={"panel": "GPIO 17 (panel.green_pin) is in use. End that program."})
     finding = guarded(LampsCheck(), examination(loaded))
     assert (finding.verdict, finding.remedy) == (Verdict.BAD, "End that program")
+    for check in (BuzzerCheck(), PedalCheck()):
+        assert "see lamps" in guarded(check, examination(loaded)).seen
+
+
+def test_a_stuck_pedal_is_told_by_the_pedal(tmp_path: Path) -> None:
+    loaded = loaded_in(tmp_path, SIMULATED)
+    publish(loaded, faults={"pedal-stuck": "something lies on it"})
+    assert guarded(PedalCheck(), examination(loaded)).verdict is Verdict.BAD
+    assert guarded(LampsCheck(), examination(loaded)).verdict is Verdict.SKIPPED
 
 
 def test_nobody_is_asked_without_hands(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from recorderd.doctor.checks.camera import CameraCheck
 from recorderd.doctor.checks.catalogue import CatalogueCheck
 from recorderd.doctor.checks.clock import ClockCheck
 from recorderd.doctor.checks.computer import ComputerCheck
-from recorderd.doctor.checks.disk_speed import DiskSpeedCheck
+from recorderd.doctor.checks.disk_speed import DiskSpeedCheck, measured
 from recorderd.doctor.checks.encoding import EncodingCheck
 from recorderd.doctor.checks.footage_disk import FootageDiskCheck
 from recorderd.doctor.checks.helpers import HelpersCheck
@@ -313,3 +313,20 @@ def test_another_program_holds_the_camera(tmp_path: Path) -> None:
     (process / "fd" / "9").symlink_to(device)
     assert [str(holder) for holder in holders_of(device, tmp_path)] == ["cheese (process 4711)"]
     assert os.getpid() not in [holder.process_id for holder in holders_of(device)]
+
+
+def test_a_camera_without_a_picture_is_told_once(tmp_path: Path) -> None:
+    silence = DeviceError("No picture came for 1.5 seconds", "Check the camera's cable and power")
+    subject = examination(loaded_in(tmp_path), silence)
+    for check in (LightAndFocusCheck(), LabelCheck(), EncodingCheck()):
+        finding = guarded(check, subject)
+        assert (finding.verdict, finding.seen) == (Verdict.SKIPPED, "the camera gives no picture")
+
+
+def test_the_disk_is_tried_and_nothing_stays_there(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    speed, slowest = measured(folder, 8_000_000)
+    assert speed > 0
+    assert slowest >= 0
+    assert list(folder.iterdir()) == []

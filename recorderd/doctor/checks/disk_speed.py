@@ -29,9 +29,7 @@ class DiskSpeedCheck:
         settings = examination.settings
         if examination.at_work:
             return skipped("an order is being recorded: the disk is left alone")
-        folder = settings.footage_folder
-        if not folder.is_dir():
-            return skipped("the footage folder is not there yet")
+        folder = examination.footage_place
         status = os.statvfs(folder)
         room = (status.f_bavail * status.f_frsize) - settings.storage.reserve_megabytes * 1e6
         limit = int(min(_MOST_BYTES, room * _SHARE_OF_FREE))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from recorderd.core.model import Mode
-from recorderd.doctor.check import Finding, good, warning
-from recorderd.doctor.examination import Examination
+from recorderd.doctor.check import Finding, good, skipped, warning
+from recorderd.doctor.examination import NO_PICTURE, Examination
 from recorderd.terminal import escaped
 
 _TOO_SLOW = "too little for the camera"
@@ -17,6 +17,8 @@ class EncodingCheck:
     slow = True
 
     def look(self, examination: Examination, /) -> Finding:
+        if not examination.has_picture:
+            return skipped(NO_PICTURE)
         chosen = examination.mode
         facts = tuple(
             (

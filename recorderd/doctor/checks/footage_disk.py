@@ -35,7 +35,7 @@ class FootageDiskCheck:
     def look(self, examination: Examination, /) -> Finding:
         settings = examination.settings
         folder = settings.footage_folder
-        there = next(path for path in (folder, *folder.parents) if path.exists())
+        there = examination.footage_place
         mount = mount_of(there, examination.machine)
         facts = (
             ("folder", escaped(str(folder))),

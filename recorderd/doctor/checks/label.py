@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from recorderd.aim.live import CodeInView, View
 from recorderd.aim.words import GOOD_MODULE_PIXELS, LEAST_MODULE_PIXELS
-from recorderd.doctor.check import Finding, Picture, Verdict
-from recorderd.doctor.examination import Examination
+from recorderd.doctor.check import Finding, Picture, Verdict, skipped
+from recorderd.doctor.examination import NO_PICTURE, Examination
 from recorderd.terminal import escaped
 
 _LONGEST_TEXT = 40
@@ -17,6 +17,8 @@ class LabelCheck:
     slow = True
 
     def look(self, examination: Examination, /) -> Finding:
+        if not examination.has_picture:
+            return skipped(NO_PICTURE)
         views = examination.camera.views
         found = best_label(views)
         if found is None:

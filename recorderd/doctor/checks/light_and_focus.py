@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from recorderd.aim import words
 from recorderd.aim.live import View
 from recorderd.doctor.check import Finding, bad, good, skipped, warning
-from recorderd.doctor.examination import Examination
+from recorderd.doctor.examination import NO_PICTURE, Examination
 from recorderd.engine.sources.v4l2 import automatic_device
 from recorderd.engine.sources.v4l2_controls import offered
 from recorderd.errors import DeviceError
@@ -33,6 +33,8 @@ class LightAndFocusCheck:
     slow = True
 
     def look(self, examination: Examination, /) -> Finding:
+        if not examination.has_picture:
+            return skipped(NO_PICTURE)
         views = examination.camera.views
         if not views:
             return skipped("no picture could be looked at closely")
@@ -95,7 +97,7 @@ def _goes_to_and_fro(values: Iterable[float], least: float) -> bool:
 def _how_to_fix(examination: Examination, hunting: Sequence[str]) -> str:
     """The line for the settings, with the values that the camera has at this moment."""
     held = _held(examination)
-    values: dict[str, int | None] = {}
+    values: dict[str, int] = {}
     for what in hunting:
         automatic, fixed = _FIXED[what]
         if automatic in held and fixed in held:
@@ -106,7 +108,7 @@ def _how_to_fix(examination: Examination, hunting: Sequence[str]) -> str:
     return f"Hold it: write into [camera] of the settings: controls = {{ {listed} }}"
 
 
-def _held(examination: Examination) -> dict[str, int | None]:
+def _held(examination: Examination) -> dict[str, int]:
     """The camera's controls as they are now; none if it cannot be asked: another check tells."""
     kind, _, name = examination.settings.camera.source.partition(":")
     if kind != "v4l2":
@@ -114,6 +116,7 @@ def _held(examination: Examination) -> dict[str, int | None]:
     try:
         devices = examination.machine.root / "dev"
         device = automatic_device(devices) if name == "auto" else name
-        return {control.name: value for control, value in offered(str(device))}
+        found = offered(str(device))
     except (OSError, DeviceError):
         return {}
+    return {control.name: value for control, value in found if value is not None}

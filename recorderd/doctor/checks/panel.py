@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from recorderd.core.model import Fault
 from recorderd.doctor.check import Finding, bad, good, skipped
 from recorderd.doctor.examination import Examination
 from recorderd.errors import DeviceError
@@ -22,9 +23,9 @@ class LampsCheck:
         panel = examination.settings.panel
         if panel.driver == "none":
             return skipped("this station has none (panel.driver is none)")
-        problem = _trouble(examination)
-        if problem is not None:
-            return problem
+        way = _problem(examination) or _in_the_way(examination)
+        if way is not None:
+            return way
         person = examination.person
         if person is None:
             return skipped(_NOBODY, *_pins(panel, "green_pin", "red_pin"))
@@ -42,9 +43,9 @@ class BuzzerCheck:
         panel = examination.settings.panel
         if panel.driver == "none" or panel.buzzer == "none":
             return skipped("this station has none")
-        problem = _trouble(examination)
-        if problem is not None:
-            return problem
+        way = _in_the_way(examination)
+        if way is not None:
+            return way
         person = examination.person
         if person is None:
             return skipped(_NOBODY, *_pins(panel, "buzzer_pin"))
@@ -65,9 +66,9 @@ class PedalCheck:
         wired = panel.driver == "simulated" or (panel.driver == "gpio" and panel.pedal_pin >= 0)
         if not wired and not panel.usb_pedal:
             return skipped("this station has none")
-        problem = _trouble(examination)
-        if problem is not None:
-            return problem
+        way = _fault(examination, Fault.PEDAL_STUCK) or _in_the_way(examination)
+        if way is not None:
+            return way
         person = examination.person
         if person is None:
             return skipped(_NOBODY, *_pins(panel, "pedal_pin"))
@@ -80,23 +81,34 @@ class PedalCheck:
         return bad("no press arrived", _WIRING)
 
 
-def _trouble(examination: Examination) -> Finding | None:
-    """What the computer itself knows to be wrong with the panel, or in the way."""
+def _in_the_way(examination: Examination) -> Finding | None:
+    """Why nothing can be tried now; what is broken is told by the lamps' check, once."""
+    if _problem(examination) is not None:
+        return skipped("the panel cannot be used: see lamps")
+    if examination.person is not None and examination.status is not None and examination.at_work:
+        return skipped("an order is being recorded: run recorderd doctor between two orders")
+    return None
+
+
+def _problem(examination: Examination) -> Finding | None:
+    """What the computer itself knows to be wrong with the panel."""
     if examination.status is not None:
-        if examination.person is not None and examination.at_work:
-            return skipped("an order is being recorded: run recorderd doctor between two orders")
-        faults = examination.status.get("faults") or {}
-        for fault in ("panel", "pedal-stuck"):
-            if fault in faults:
-                problem, _, remedy = str(faults[fault]).partition(". ")
-                return bad(escaped(problem), escaped(remedy.rstrip(".")) or _WIRING)
-        return None
+        return _fault(examination, Fault.PANEL)
     try:
         _ = examination.panel  # Opens the pins.
     except DeviceError as error:
         problem, _, remedy = error.problem.partition(". ")
         return bad(escaped(problem), escaped(error.remedy or remedy) or _WIRING)
     return None
+
+
+def _fault(examination: Examination, fault: Fault) -> Finding | None:
+    """A fault that the station has, in its own words."""
+    faults = (examination.status or {}).get("faults") or {}
+    if fault not in faults:
+        return None
+    problem, _, remedy = str(faults[fault]).partition(". ")
+    return bad(escaped(problem), escaped(remedy.rstrip(".")) or _WIRING)
 
 
 def _pins(panel: PanelSettings, *names: str) -> tuple[tuple[str, str], ...]:

@@ -21,9 +21,7 @@ class SpaceCheck:
 
     def look(self, examination: Examination, /) -> Finding:
         settings = examination.settings
-        folder = settings.footage_folder
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        status = os.statvfs(there)
+        status = os.statvfs(examination.footage_place)
         free = status.f_bavail * status.f_frsize
         minimum = settings.storage.minimum_free_gigabytes * 1e9
         rate, why = bytes_per_second(examination)
