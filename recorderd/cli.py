@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TypeAlias
@@ -103,10 +104,23 @@ def _check_config(_options: argparse.Namespace, loaded: LoadedSettings) -> int:
 
 
 def _doctor(options: argparse.Namespace, loaded: LoadedSettings) -> int:
-    from recorderd import doctor, logs
+    from recorderd import logs
 
-    logs.set_up(loaded.settings.log, "doctor")
-    return doctor.run_encoders(loaded.settings, options.json)
+    # The screen tells all there is; what libraries warn of would run through it.
+    logs.set_up(replace(loaded.settings.log, level="error"), "doctor")
+    if options.encoders:
+        from recorderd.doctor.encoders import run_encoders
+
+        return run_encoders(loaded.settings, options.json)
+    from recorderd.doctor.run import run_doctor
+
+    return run_doctor(
+        loaded,
+        options.json,
+        hands=options.hands,
+        report=options.report,
+        support=options.support,
+    )
 
 
 def _status(options: argparse.Namespace, loaded: LoadedSettings) -> int:
@@ -305,14 +319,28 @@ def _parser() -> argparse.ArgumentParser:
     doctor = add(
         "doctor",
         _doctor,
-        "check what this machine can do",
-        "recorderd doctor --encoders",
+        "look at the whole station and say what is wrong and what to do (exit 1 if not ready)",
+        "sudo recorderd doctor --report sheet.html",
+    )
+    doctor.add_argument(
+        "--no-hands",
+        action="store_false",
+        dest="hands",
+        help="ask nobody to show a label, to look at the lamps and to step on the pedal",
+    )
+    doctor.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write a commissioning sheet (HTML)"
+    )
+    doctor.add_argument(
+        "--support",
+        type=Path,
+        metavar="FILE",
+        help="also write a bundle (zip) for whoever helps: no videos, no passwords",
     )
     doctor.add_argument(
         "--encoders",
         action="store_true",
-        required=True,
-        help="try each video encoder with the camera's picture size",
+        help="only try each video encoder with the camera's picture size",
     )
     add_json(doctor)
     add_json(

@@ -111,7 +111,7 @@ class TestHelp:
             ["run", "--everything"],
             ["find"],
             ["find", "a", "b"],
-            ["doctor"],
+            ["doctor", "--report"],
             ["bench"],
             ["bench", "--scanner", "photos"],
             ["bench", "scanner"],
@@ -202,9 +202,14 @@ class TestCommands:
         assert finish.calls == [((Settings(),), {})]
 
     def test_doctor(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        doctor = put_in_place_of(monkeypatch, "recorderd.doctor", "run_encoders")
+        encoders = put_in_place_of(monkeypatch, "recorderd.doctor.encoders", "run_encoders")
         assert main(["doctor", "--encoders", "--json"]) == 0
-        assert doctor.calls == [((Settings(), True), {})]
+        assert encoders.calls == [((Settings(), True), {})]
+        doctor = put_in_place_of(monkeypatch, "recorderd.doctor.run", "run_doctor")
+        assert main(["doctor", "--no-hands", "--report", "sheet.html"]) == 0
+        ((loaded, as_json), asked) = doctor.calls[0]
+        assert (loaded.settings, as_json) == (Settings(), False)
+        assert asked == {"hands": False, "report": Path("sheet.html"), "support": None}
 
     def test_status(self, monkeypatch: pytest.MonkeyPatch) -> None:
         status = put_in_place_of(monkeypatch, "recorderd.status", "run_status")

@@ -24,7 +24,7 @@ from recorderd.bench.servers import free_port, wait_for_port
 from recorderd.bench.try_out import TryOut
 from recorderd.core.model import Mode, RecordingState
 from recorderd.core.signals import Signal
-from recorderd.doctor import encoder_table
+from recorderd.doctor.encoders import encoder_table
 from recorderd.engine.sources.bench_script import ScriptedOrder, moments
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings

@@ -93,6 +93,11 @@ class RecordingFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PanelTestRequested:
+    """A technician wants to see the lamps and to hear the buzzer."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceEnded:
     """A file source has played to its end."""
 
@@ -118,6 +123,7 @@ Event: TypeAlias = (
     | RecordingInterrupted
     | RecordingFinished
     | RecordingFailed
+    | PanelTestRequested
     | SourceEnded
     | ShutdownRequested
     | TimePassed

@@ -16,6 +16,7 @@ from recorderd.core.events import (
     FaultRaised,
     FrameScanned,
     HandScanned,
+    PanelTestRequested,
     PedalChanged,
     RecordingFailed,
     RecordingFinished,
@@ -76,6 +77,8 @@ def _handle(turn: Turn, event: Event) -> None:
             recordings.finished(turn, recording_id)
         case RecordingFailed(recording_id, problem):
             recordings.failed(turn, recording_id, problem)
+        case PanelTestRequested():
+            packer.panel_test_requested(turn)
         case SourceEnded():
             _leave(turn, StopReason.SOURCE_ENDED)
         case ShutdownRequested():

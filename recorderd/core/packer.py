@@ -17,6 +17,7 @@ from recorderd.core.model import (
 )
 from recorderd.core.pedal import PedalEvent
 from recorderd.core.signals import Signal
+from recorderd.core.state import Phase
 from recorderd.core.turn import Turn
 
 
@@ -59,6 +60,14 @@ def hand_scanned(turn: Turn, text: str) -> None:
                 turn.refuse("label refused", "; ".join(turn.state.obstacles))
             else:
                 recordings.start(turn, meaning, None)
+
+
+def panel_test_requested(turn: Turn) -> None:
+    """Show what lamps and buzzer can do, but never to a packer at work: it would mean nothing."""
+    if turn.state.phase is not Phase.READY:
+        turn.do(Note("panel test refused", "an order is at hand"))
+        return
+    turn.do(Note("panel test", "asked for by a technician"), PlaySignal(Signal.TEST))
 
 
 def advance_pedal(turn: Turn) -> None:

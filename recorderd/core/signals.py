@@ -35,6 +35,7 @@ class Signal(StrEnum):
     REFUSED = "refused"
     NOTED = "noted"
     FAILED = "failed"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,5 +175,13 @@ APPEARANCES: Mapping[Signal, Appearance] = {
         BuzzerPattern(_THREE_LOW),
         "green and red alternate three times",
         "three low, once",
+    ),
+    Signal.TEST: Appearance(
+        "a technician tests lamps and buzzer",
+        False,
+        LampPattern(((_OFF, 0.3), (_GREEN, 1.0), (_RED, 1.0), (_OFF, 0.3)), repeat=False),
+        BuzzerPattern(((None, 0.3), (Tone.HIGH, _SHORT), (None, 0.88), (Tone.LOW, _LONG))),
+        "green a second, then red a second",
+        "short high, then low",
     ),
 }

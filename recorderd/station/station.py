@@ -29,6 +29,7 @@ from recorderd.core.events import (
     FaultCleared,
     FaultRaised,
     FrameScanned,
+    PanelTestRequested,
     PedalChanged,
     ShutdownRequested,
     TimePassed,
@@ -51,6 +52,7 @@ from recorderd.engine.messages import (
     Verified,
 )
 from recorderd.errors import CatalogueError
+from recorderd.panel import test_request
 from recorderd.panel.panel import open_panel
 from recorderd.settings import Settings
 from recorderd.station import status
@@ -128,6 +130,8 @@ class Station:
         self._heartbeat: Heartbeat | None = None
         self._engine_restarts = 0
         self._refusals = 0
+        self._panel_tests = 0
+        self._pedal_presses = 0
         self._stops: Counter[StopReason] = Counter()
         self._clock = StationClock()
         self._seen_texts: dict[str, Nanoseconds] = {}
@@ -238,7 +242,9 @@ class Station:
         state = self._state
         if state.next_id is None:
             state = replace(state, next_id=new_recording_id())
+        was_down = state.pedal.down
         self._state, actions = step(state, event, time.monotonic_ns())
+        self._pedal_presses += self._state.pedal.down and not was_down
         for action in actions:
             self._carry_out(action)
 
@@ -260,6 +266,7 @@ class Station:
                 self.note("signal", signal.value)
             case PlaySignal(signal):
                 self._refusals += signal is Signal.REFUSED
+                self._panel_tests += signal is Signal.TEST
                 self._panel.play(signal)
                 self.note("signal", signal.value)
             case Note(event, detail, recording_id):
@@ -365,6 +372,8 @@ class Station:
             self._ended = True
         if now - self._published_ns >= nanoseconds(STATUS_SECONDS):
             self._published_ns = now
+            if test_request.taken(self._settings.run_folder):
+                self.step(PanelTestRequested())
             self._publish(now)
             self._watch_clock()
             self._watch_zone()
@@ -424,6 +433,8 @@ class Station:
                         "failures": self._recordings.failed,
                         "refusals": self._refusals,
                         "engine_restarts": self._engine_restarts,
+                        "pedal_presses": self._pedal_presses,
+                        "panel_tests": self._panel_tests,
                     },
                     self._stops,
                     {

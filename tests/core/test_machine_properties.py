@@ -13,6 +13,7 @@ from recorderd.core.actions import (
     Action,
     EndRun,
     FlagRecording,
+    PlaySignal,
     ShowSignal,
     StartRecording,
     StopRecording,
@@ -25,6 +26,7 @@ from recorderd.core.events import (
     FaultRaised,
     FrameScanned,
     HandScanned,
+    PanelTestRequested,
     PedalChanged,
     RecordingFailed,
     RecordingFinished,
@@ -178,6 +180,12 @@ class Station(RuleBasedStateMachine):
         recording_id = self.some_id(back)
         self.reported.add(recording_id)
         self.send(RecordingFinished(recording_id) if good else RecordingFailed(recording_id, "bad"))
+
+    @rule()
+    def a_panel_test(self) -> None:
+        state, actions = step(self.state, PanelTestRequested(), self.now)
+        assert (PlaySignal(Signal.TEST) in actions) is (state.phase is Phase.READY)
+        self.send(PanelTestRequested())
 
     @rule(event=st.sampled_from([SourceEnded(), ShutdownRequested()]), really=st.integers(0, 9))
     def the_end(self, event: Event, really: int) -> None:

@@ -14,6 +14,7 @@ MOMENTARY = {
     Signal.REFUSED,
     Signal.NOTED,
     Signal.FAILED,
+    Signal.TEST,
 }
 
 

@@ -23,7 +23,12 @@ from recorderd.core.actions import (
     StopRecording,
     VoidRecording,
 )
-from recorderd.core.events import FaultCleared, ShutdownRequested, TimePassed
+from recorderd.core.events import (
+    FaultCleared,
+    PanelTestRequested,
+    ShutdownRequested,
+    TimePassed,
+)
 from recorderd.core.labels import View
 from recorderd.core.model import BLOCKING_FAULTS, Fault, StopReason
 from tests.core.bench import PLENTY, Bench
@@ -263,6 +268,9 @@ HAPPENINGS = (
     Happening("time limit comes", soon, before_time_limit(0)),
     Happening("recording is saved", closing, lambda bench: bench.finish(oldest(bench))),
     Happening("recording fails to be saved", closing, lambda bench: bench.fail(oldest(bench))),
+    Happening(
+        "lamps are to be tested", staying, lambda bench: bench.send(PanelTestRequested()).wait(0)
+    ),
     Happening("shutdown", staying, lambda bench: bench.send(ShutdownRequested())),
 )
 

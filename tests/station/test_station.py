@@ -24,6 +24,7 @@ from recorderd.engine.messages import (
     Verified,
     Verify,
 )
+from recorderd.panel import test_request as panel_test
 from recorderd.station import clock
 from recorderd.station import station as station_module
 from recorderd.store.reader import find
@@ -351,3 +352,15 @@ def test_more_time_is_asked_for_while_it_saves(bench: Bench) -> None:
     bench.station.shut_down()
     bench.told.wait_for("STOPPING=1")
     bench.told.wait_for("EXTEND_TIMEOUT_USEC=")
+
+
+def test_a_technician_sees_the_lamps_and_the_pedal_is_counted(bench: Bench) -> None:
+    panel_test.ask(bench.settings.run_folder)
+    bench.panel.wait_for(Signal.TEST)
+    bench.press()
+
+    def counted() -> bool:
+        counters = json.loads(bench.settings.status_file.read_text())["counters"]
+        return (counters["panel_tests"], counters["pedal_presses"]) == (1, 1)
+
+    bench.wait_until(counted)

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from recorderd import doctor
+from recorderd.doctor import encoders as doctor
 from recorderd.engine.probe import EncoderProof
 from recorderd.settings import CameraSettings, Settings
 

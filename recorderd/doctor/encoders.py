@@ -1,4 +1,4 @@
-"""`recorderd doctor`: what this machine can do, before a parcel depends on it."""
+"""`recorderd doctor --encoders`: every video encoder tried, and what mode auto would choose."""
 
 from __future__ import annotations
 

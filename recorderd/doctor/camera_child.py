@@ -1,0 +1,182 @@
+"""`python -m recorderd.doctor.camera_child DESCRIPTOR`: looks through the camera for the doctor.
+
+Captures and scans with the engine's own parts, so that what works here works there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+
+import av
+
+from recorderd.aim.live import View
+from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned, SourceEnded
+from recorderd.core.model import Code, Fault, Mode, Nanoseconds, nanoseconds
+from recorderd.doctor.camera_look import OPENING_SECONDS, CameraLook, LookRequest, shows_label
+from recorderd.engine.capture import Capture
+from recorderd.engine.live_views import view_of
+from recorderd.engine.mode import Choice
+from recorderd.engine.packet_buffer import PacketBuffer
+from recorderd.engine.packets import Source, SourcePacket, StreamDescription
+from recorderd.engine.scan_feed import ScanFeed
+from recorderd.engine.scanner import Scanner
+from recorderd.engine.session import Session
+from recorderd.engine.sources import make_source
+from recorderd.errors import DeviceError
+from recorderd.settings import Settings
+from recorderd.station.rules import rules_of
+
+_VIEW_PAUSE = nanoseconds(0.3)
+_BUFFER_SECONDS = 1.0
+_BUFFER_BYTES = 128_000_000
+_POLL_SECONDS = 0.1
+_LET_GO_SECONDS = 2.0
+
+
+class _Counted:
+    """A source that keeps the books: bytes, and the longest wait between two pictures."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.open = source.open
+        self.interrupt = source.interrupt
+        self.close = source.close
+        self.bytes = 0
+        self.longest_gap_ns: Nanoseconds = 0
+        self._last_ns: Nanoseconds | None = None
+
+    def read(self) -> SourcePacket | None:
+        packet = self._source.read()
+        if packet is not None:
+            self.bytes += len(packet.data)
+            if self._last_ns is not None:
+                self.longest_gap_ns = max(self.longest_gap_ns, packet.decode_ns - self._last_ns)
+            self._last_ns = packet.decode_ns
+        return packet
+
+
+class Look:
+    """Captures, scans and makes views until told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._rules = rules_of(settings).labels
+        self._description: StreamDescription | None = None
+        self._problem = ""
+        self._ended = False
+        self._began_ns: Nanoseconds = 0
+        self._pictures_before = self._bytes_before = 0
+        self._views: list[View] = []
+        self._source: _Counted | None = None
+        self._changed = threading.Condition()
+        camera = settings.camera
+        self._scanner = Scanner(settings.labels, camera.width, camera.height)
+        self._feed = ScanFeed(self._scanner, settings.labels, self._heard, onlooker=self._scanned)
+        self._capture = Capture(camera, self._make_source, self._opened, self._heard)
+
+    def run(self, request: LookRequest) -> CameraLook:
+        """Raises DeviceError if the camera gives nothing."""
+        self._scanner.start()
+        self._feed.start()
+        self._capture.start()
+        try:
+            description = self._wait_for_first_picture()
+            self._look_on(request)
+            return self._found(description)
+        finally:
+            self._feed.close(_LET_GO_SECONDS)
+            self._capture.close(_LET_GO_SECONDS)
+            self._scanner.close()
+
+    def _wait_for_first_picture(self) -> StreamDescription:
+        deadline = time.monotonic() + OPENING_SECONDS - _LET_GO_SECONDS
+        while time.monotonic() < deadline and not self._problem:
+            if self._capture.counters.pictures and self._description is not None:
+                return self._description
+            time.sleep(_POLL_SECONDS / 10)
+        if self._problem:
+            problem, _, remedy = self._problem.partition(". ")
+            raise DeviceError(problem, remedy.rstrip("."))
+        raise self._capture.silence
+
+    def _look_on(self, request: LookRequest) -> None:
+        """Count from here on: what came while the camera was opened came at its own pace."""
+        self._began_ns = time.monotonic_ns()
+        self._pictures_before = self._capture.counters.pictures
+        self._bytes_before = self._source.bytes if self._source else 0
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < request.most_seconds and not self._ended:
+            if passed >= request.seconds and shows_label(self._views):
+                break
+            time.sleep(_POLL_SECONDS)
+
+    def _found(self, description: StreamDescription) -> CameraLook:
+        if self._problem:
+            problem, _, remedy = self._problem.partition(". ")
+            raise DeviceError(problem, remedy.rstrip("."))
+        source = self._source
+        seconds = (time.monotonic_ns() - self._began_ns) / 1e9
+        counters = self._capture.counters
+        return CameraLook(
+            codec=description.codec,
+            width=description.width,
+            height=description.height,
+            rate=float(description.rate),
+            pixel_format=description.pixel_format,
+            pictures=counters.pictures - self._pictures_before,
+            damaged=counters.damaged,
+            seconds=seconds,
+            longest_gap_seconds=source.longest_gap_ns / 1e9 if source else None,
+            bytes_per_second=(source.bytes - self._bytes_before) / seconds if source else 0.0,
+            views=tuple(self._views),
+        )
+
+    def _make_source(self) -> Source:
+        self._source = _Counted(make_source(self._settings.camera, time.monotonic_ns()))
+        return self._source
+
+    def _opened(self, description: StreamDescription) -> PacketBuffer:
+        """On the capture thread."""
+        buffer = PacketBuffer(nanoseconds(_BUFFER_SECONDS), _BUFFER_BYTES)
+        nothing_is_recorded = Choice(Mode.DEFER, None, "")
+        self._feed.watch(Session(description, buffer, nothing_is_recorded, self._feed.offer))
+        self._description = description
+        return buffer
+
+    def _scanned(
+        self,
+        captured_ns: Nanoseconds,
+        frame: av.VideoFrame,
+        full_range: bool,
+        codes: tuple[Code, ...],
+    ) -> None:
+        """On the scan feed's thread."""
+        views = self._views
+        if views and not codes and captured_ns - views[-1].monotonic_ns < _VIEW_PAUSE:
+            return
+        views.append(view_of(captured_ns, frame, full_range, codes, self._rules))
+
+    def _heard(self, event: FrameScanned | FaultRaised | FaultCleared | SourceEnded) -> None:
+        if isinstance(event, SourceEnded):
+            self._ended = True
+        elif isinstance(event, FaultRaised) and event.fault is Fault.CAMERA:
+            self._problem = event.problem
+
+
+def main() -> None:
+    connection = Connection(int(sys.argv[1]))
+    request: LookRequest = connection.recv()
+    try:
+        connection.send(Look(request.settings).run(request))
+    except DeviceError as error:
+        connection.send((error.problem, error.remedy))
+    # A driver that does not let go of a thread must not keep this process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

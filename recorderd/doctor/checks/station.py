@@ -1,0 +1,40 @@
+"""What the station says of itself, if it runs."""
+
+from __future__ import annotations
+
+from recorderd.doctor.check import Finding, bad, good, warning
+from recorderd.doctor.examination import Examination
+from recorderd.status import NotRunning
+from recorderd.terminal import escaped
+
+
+class StationCheck:
+    name = "station"
+    limit_seconds = 3.0
+    slow = False
+
+    def look(self, examination: Examination, /) -> Finding:
+        status = examination.station
+        if isinstance(status, NotRunning):
+            return warning(f"it is not running: {status.problem}", status.remedy)
+        faults = status.get("faults") or {}
+        facts = tuple(
+            (str(name).replace("_", " "), str(count))
+            for name, count in (status.get("counters") or {}).items()
+        )
+        if faults:
+            problem, _, remedy = "; ".join(map(str, faults.values())).partition(". ")
+            return bad(
+                escaped(problem.rstrip(".")),
+                escaped(remedy.rstrip(".")) or "See what it did with: journalctl -u recorderd -e",
+                *facts,
+            )
+        pending = status.get("pending") or []
+        if pending:
+            return warning(
+                f"it is starting and still waits for: {', '.join(map(str, pending))}",
+                "Wait some seconds, then run recorderd doctor again",
+                *facts,
+            )
+        doing = " ".join(str(status[key]) for key in ("phase", "order") if status.get(key))
+        return good(f"{escaped(str(status.get('station')))} is running: {escaped(doing)}", *facts)
