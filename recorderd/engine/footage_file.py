@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -64,11 +65,21 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
+def pause_after_sync(usual_seconds: float, took_seconds: float) -> float:
+    """How long to wait after a sync that took so long.
+
+    What is written while a slow disk syncs is at risk, too: the next sync has to come so much
+    sooner. Some rest it gets all the same.
+    """
+    return max(usual_seconds / 4, usual_seconds - took_seconds)
+
+
 class FootageFile:
     """One file being written, with a text track of the wall clock. Used by one thread.
 
     A second thread forces what was written onto the disk every half of `sync_seconds`, and the
-    fragments are as long, so that a power cut costs no more than that time.
+    fragments are as long, so that a power cut costs no more than that time, and what the disk
+    takes for a sync.
     """
 
     def __init__(self, path: Path, tags: Mapping[str, str], sync_seconds: float) -> None:
@@ -177,12 +188,16 @@ class FootageFile:
         self._syncer.join()
 
     def _sync(self) -> None:
-        while not self._closing.wait(self._pause_seconds):
+        pause_seconds = self._pause_seconds
+        while not self._closing.wait(pause_seconds):
+            pause_seconds = self._pause_seconds
             if not self._written.is_set():
                 continue
             self._written.clear()
+            began = time.monotonic()
             try:
                 os.fdatasync(self._descriptor)
             except OSError as error:
                 self._sync_problem = error
                 return
+            pause_seconds = pause_after_sync(self._pause_seconds, time.monotonic() - began)

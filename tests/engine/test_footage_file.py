@@ -17,7 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recorderd.engine.footage_file import TIME_BASE, FootageFile, is_disk_full, ticks
+from recorderd.engine.footage_file import (
+    TIME_BASE,
+    FootageFile,
+    is_disk_full,
+    pause_after_sync,
+    ticks,
+)
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import is_closed
 from tests.engine.pictures import HEIGHT, WIDTH, jpeg, packets_of
@@ -228,6 +234,11 @@ def test_ffmpegs_own_error_for_a_full_disk_is_understood(
     assert is_disk_full(caught.value)
     film.file.container = whole
     film.file.abandon()
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 0.5), (0.1, 0.4), (0.4, 0.125), (3.0, 0.125)])
+def test_a_slow_disk_is_synced_again_sooner(took: float, pause: float) -> None:
+    assert pause_after_sync(0.5, took) == pytest.approx(pause)
 
 
 def test_a_failed_sync_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
