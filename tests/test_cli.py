@@ -191,9 +191,10 @@ class TestCommands:
         assert main(["run", "--all"]) == 0
         (first, options), (second, all_options) = run.calls
         assert first[0].station.name == "bench-7"
-        assert options == {"everything": False}
+        assert options["everything"] is False
+        assert options["load_again"]() == first[0]
         assert second == (Settings(),)
-        assert all_options == {"everything": True}
+        assert all_options["everything"] is True
 
     def test_finish(self, monkeypatch: pytest.MonkeyPatch) -> None:
         finish = put_in_place_of(monkeypatch, "recorderd.finisher.run", "main")

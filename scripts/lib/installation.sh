@@ -319,21 +319,21 @@ install_units() {
     fi
 }
 
-# stop_when_idle: end the station, but never while an order is being recorded or saved. It does
-# that by itself (SIGUSR1), so that no order can begin between a look and the end.
-stop_when_idle() {
+# await_idleness: have the station end, but never while an order is being recorded or saved. It
+# does that by itself (SIGUSR1), so that no order can begin between a look and the end. Whoever
+# gives up waiting has lost nothing: systemd starts it again.
+await_idleness() {
     local process
     process="$(systemctl show --property MainPID --value recorderd.service)"
-    if [[ $process != 0 ]]; then
-        if ! grep -q '"phase": "ready"' "$run/status.json" 2>/dev/null; then
-            note "an order is being recorded: waiting until it is saved"
-        fi
-        systemctl kill --kill-whom main --signal USR1 recorderd.service || true
-        while [[ -d /proc/$process ]]; do
-            sleep 0.2
-        done
+    [[ $process != 0 ]] || return 0
+    if ! grep -q '"phase": "ready"' "$run/status.json" 2>/dev/null; then
+        note "an order is being recorded: waiting until it is saved (Ctrl-C gives up)" \
+            "if one order follows directly upon the other: until the next pause"
     fi
-    systemctl stop recorderd.service
+    systemctl kill --kill-whom main --signal USR1 recorderd.service || true
+    while [[ -d /proc/$process ]]; do
+        sleep 0.2
+    done
 }
 
 # wait_until_ready: whether the station says within a minute that all is there (READY=1).
