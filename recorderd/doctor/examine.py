@@ -34,7 +34,6 @@ def examine(
     """All results, in the order of the checks. No check can keep it longer than its limit."""
     found = _look_all(examination, checks, screen)
     for check in hands_checks:
-        screen.looking([check.name])
         began = time.monotonic()
         finding = guarded(check, examination)
         found[check.name] = Result(check.name, finding, time.monotonic() - began)

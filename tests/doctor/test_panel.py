@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,21 @@ def test_a_station_that_plays_nothing_is_not_believed(
     assert not panel_request.taken(loaded.settings.run_folder)
 
 
-def test_a_packer_at_work_is_left_alone(tmp_path: Path) -> None:
+def test_the_order_that_the_shown_label_began_is_waited_for(tmp_path: Path) -> None:
+    loaded = loaded_in(tmp_path, SIMULATED)
+    publish(loaded, phase="recording", order="SO-1")
+    with ExitStack() as stack:
+
+        def take_it_away(text: str) -> None:
+            if "step on the pedal" in text:
+                stack.enter_context(PaperStation(loaded))
+
+        person = Someone(True, take_it_away)
+        assert guarded(LampsCheck(), examination(loaded, person=person)).verdict is Verdict.GOOD
+
+
+def test_a_packer_at_work_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recorderd.doctor.checks.panel.END_SECONDS", 0.1)
     loaded = loaded_in(tmp_path, SIMULATED)
     publish(loaded, phase="recording", order="SO-1")
     for check in (LampsCheck(), BuzzerCheck(), PedalCheck()):

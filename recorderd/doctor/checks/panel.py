@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from recorderd.core.model import Fault
@@ -12,6 +13,10 @@ from recorderd.settings import PanelSettings
 from recorderd.terminal import escaped
 
 PRESS_SECONDS: Final = 15.0
+END_SECONDS: Final = 30.0
+"""So long an order that is being recorded is waited for, its saving included."""
+
+_POLL_SECONDS: Final = 0.2
 _NOBODY: Final = "it can be used; nobody was asked"
 _WIRING: Final = "Check the wiring against the table in the README, and the pins in [panel]"
 
@@ -23,6 +28,7 @@ class LampsCheck:
         panel = examination.settings.panel
         if panel.driver == "none":
             return skipped("this station has none (panel.driver is none)")
+        _wait_for_the_end_of_an_order(examination)
         way = _problem(examination) or _in_the_way(examination)
         if way is not None:
             return way
@@ -79,6 +85,18 @@ class PedalCheck:
         if examination.panel.wait_for_press(PRESS_SECONDS):
             return good("it was pressed")
         return bad("no press arrived", _WIRING)
+
+
+def _wait_for_the_end_of_an_order(examination: Examination) -> None:
+    """The label that was shown to the doctor has begun an order at the running station."""
+    if examination.person is None or not examination.at_work:
+        return
+    examination.person.tell(
+        "The station records. If that is your label: take it away and step on the pedal."
+    )
+    deadline = time.monotonic() + END_SECONDS
+    while examination.at_work and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
 
 
 def _in_the_way(examination: Examination) -> Finding | None:
