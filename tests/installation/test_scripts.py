@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -70,18 +71,17 @@ def test_a_missing_value_is_refused(arguments: list[str]) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_without_the_rights_of_root(script: str, tmp_path: Path) -> None:
-    copy = tmp_path / "recorderd"
-    shutil.copytree(ROOT / "scripts", copy / "scripts")
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and not folder.stat().st_mode & 0o001:
-            pytest.skip("another user may not enter the folder of this test")
-    done = subprocess.run(
-        [copy / "scripts" / script, "--yes"],
-        capture_output=True,
-        text=True,
-        user="nobody",
-        check=False,
-    )
+def test_without_the_rights_of_root(script: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        # pytest's own folders may be entered by nobody else.
+        Path(folder).chmod(0o755)
+        shutil.copytree(ROOT / "scripts", Path(folder) / "scripts")
+        done = subprocess.run(
+            [f"{folder}/scripts/{script}", "--yes"],
+            capture_output=True,
+            text=True,
+            user="nobody",
+            check=False,
+        )
     assert done.returncode == 1
     assert f"sudo scripts/{script}" in done.stderr
