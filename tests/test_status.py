@@ -43,7 +43,8 @@ DOCUMENT: dict[str, Any] = {
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(station=StationSettings(run_folder=str(tmp_path)))
+    state = str(tmp_path / "state")
+    return Settings(station=StationSettings(state_folder=state, run_folder=str(tmp_path)))
 
 
 def publish(settings: Settings, **changes: object) -> None:
