@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, started once for all that ask for it."""
+"""What all tests share: property tests that judge no speed, and a PostgreSQL server of their own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 
 from tests.store import postgresql
+
+# The machine may be busy with something else: how long an example takes says nothing of the code.
+property_settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+property_settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
