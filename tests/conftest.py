@@ -1,4 +1,4 @@
-"""What all tests share: property tests that judge no speed, and a PostgreSQL server of their own."""
+"""What all tests share: patient property tests, and a PostgreSQL server of their own."""
 
 from __future__ import annotations
 
