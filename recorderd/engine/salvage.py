@@ -98,8 +98,8 @@ def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | Noth
         torn = files.incoming_video
         if not files.video.exists() and not (torn.exists() and _mend(torn)):
             return NothingLeft(recording_id, _what_was_found(torn))
-        if torn.exists():
-            leave_out_torn_end(torn)
+        if torn.exists() and not leave_out_torn_end(torn) and not files.video.exists():
+            return NothingLeft(recording_id, _what_was_found(torn))
         if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
             publish(files.incoming_still, files.still)
         if torn.exists():

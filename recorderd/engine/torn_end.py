@@ -30,8 +30,8 @@ class _Group:
     packets: tuple[bytes, ...]
 
 
-def leave_out_torn_end(path: Path) -> None:
-    """Take from an ordinary MP4 the last pictures that do not decode, if there are any.
+def leave_out_torn_end(path: Path) -> bool:
+    """Take from an ordinary MP4 the last pictures that do not decode; False if none decodes.
 
     The file is replaced by one that is on the disk already; without room for that it stays as
     it is, and so does one of which nothing plays. May be repeated after any interruption.
@@ -39,10 +39,10 @@ def leave_out_torn_end(path: Path) -> None:
     """
     with storage_errors(path):
         if _end_plays(path):
-            return
+            return True
         count = _pictures_until_torn(path)
         if not count:
-            return
+            return count is None
         shorter = path.with_suffix(".shorter.mp4")
         shorter.unlink(missing_ok=True)
         try:
@@ -52,6 +52,7 @@ def leave_out_torn_end(path: Path) -> None:
             pass  # No room, most likely.
         finally:
             shorter.unlink(missing_ok=True)
+        return True
 
 
 def _end_plays(path: Path) -> bool:
@@ -66,8 +67,11 @@ def _end_plays(path: Path) -> bool:
         return False
 
 
-def _pictures_until_torn(path: Path) -> int:
-    """How many pictures, in the order of the file, there are before the torn ones."""
+def _pictures_until_torn(path: Path) -> int | None:
+    """How many pictures, in the order of the file, there are before the torn ones.
+
+    None if that many are torn that not all were looked at.
+    """
     with av.open(str(path), "r", format="mp4", metadata_errors="replace") as container:
         stream = container.streams.video[0]
         groups: list[_Group] = []
@@ -86,7 +90,7 @@ def _pictures_until_torn(path: Path) -> int:
             playing = _playing(stream, group.packets)
             if playing:
                 return group.first + playing
-    return 0
+    return None if groups[0].first else 0
 
 
 def _playing(stream: VideoStream, packets: Sequence[bytes]) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -153,6 +154,21 @@ def test_garbage_is_left_where_it_is(tmp_path: Path, content: bytes) -> None:
     files.incoming_video.write_bytes(content)
     assert isinstance(salvage(ID, files), NothingLeft)
     assert files.incoming_video.read_bytes() == content
+
+
+def test_pictures_of_which_no_page_reached_the_disk_are_none(
+    workshop: Path, files: RecordingFiles
+) -> None:
+    _, closed = footage(workshop, "h264")
+    with av.open(io.BytesIO(closed), "r", format="mp4") as container:
+        places = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
+    zeros = bytearray(closed)
+    for position, size in places:
+        zeros[position : position + size] = bytes(size)
+    files.incoming_video.write_bytes(zeros)
+    assert isinstance(salvage(ID, files), NothingLeft)
+    assert files.incoming_video.exists(), "it is set aside by whoever writes the row"
+    assert not files.video.exists()
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "h264", "hevc"])

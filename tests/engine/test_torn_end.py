@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import pytest
 
-from recorderd.engine import verify
+from recorderd.engine import torn_end, verify
 from recorderd.engine.salvage import facts_of
 from recorderd.engine.torn_end import leave_out_torn_end
 from tests.station.clips import counters, write_clip
@@ -29,7 +29,7 @@ def test_pictures_that_never_reached_the_disk_are_left_out(
         for position, size in places[-torn:]:
             file.seek(position)
             file.write(bytes(size))
-    leave_out_torn_end(video)
+    assert leave_out_torn_end(video)
     assert counters(video) == list(range(20 - torn))
     facts = facts_of(video)
     assert facts is not None
@@ -41,11 +41,16 @@ def test_a_whole_file_stays_as_it_is(tmp_path: Path) -> None:
     video = tmp_path / "video.mp4"
     write_clip(video, [(1.0, "A")], rate=10, size=(640, 360))
     before = video.read_bytes()
-    leave_out_torn_end(video)
+    assert leave_out_torn_end(video)
     assert video.read_bytes() == before
 
 
-def test_a_file_of_which_nothing_plays_stays_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("all_looked_at", [True, False])
+def test_a_file_of_which_nothing_plays_stays_as_it_is(
+    tmp_path: Path, all_looked_at: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not all_looked_at:
+        monkeypatch.setattr(torn_end, "MOST_GROUPS", 5)
     video = tmp_path / "video.mp4"
     write_clip(video, [(1.0, "A")], rate=10, size=(640, 360))
     with video.open("r+b") as file:
@@ -53,5 +58,5 @@ def test_a_file_of_which_nothing_plays_stays_as_it_is(tmp_path: Path) -> None:
             file.seek(position)
             file.write(bytes(size))
     before = video.read_bytes()
-    leave_out_torn_end(video)
+    assert leave_out_torn_end(video) is not all_looked_at
     assert video.read_bytes() == before
