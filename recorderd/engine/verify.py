@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -20,7 +21,7 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     """What is wrong with a finished file, None if nothing is.
 
     Checks that the file is an ordinary MP4 from end to end, that its index holds `frames`
-    pictures, that the first and the last one decode, and that the length is `duration_ns`
+    pictures, none of which lies where another one lies, that the first and the last one decode, and that the length is `duration_ns`
     (monotonic clock, first to last picture) to within five milliseconds, so that a missing
     picture shows. Raises OSError or av.FFmpegError with one of NO_RESOURCES: that says nothing
     about the file.
@@ -32,6 +33,8 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
             stream = container.streams.video[0]
             if stream.frames != frames:
                 return f"the file holds {stream.frames} pictures, {frames} were written"
+            if _overlap(stream):
+                return "pictures are missing in the middle of the file"
             first = next(container.decode(stream), None)
             if first is None or first.pts is None or first.time_base is None:
                 return "the first picture does not decode"
@@ -47,6 +50,16 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     if abs(length - expected) > 0.005:
         return f"the file is {length:.3f} s long, the clock says {expected:.3f} s"
     return None
+
+
+def _overlap(stream: av.VideoStream) -> bool:
+    """Whether pictures lie upon one another.
+
+    When FFmpeg's muxer gets no memory for the fragment that it gathers, it leaves the picture
+    out without a word, and counts its bytes all the same (found with RLIMIT_AS, FFmpeg 8.1).
+    """
+    places = sorted((entry.pos, entry.size) for entry in stream.index_entries)
+    return any(begin + size > after for (begin, size), (after, _) in pairwise(places))
 
 
 def _last_picture(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from pathlib import Path
 
 import av
@@ -58,6 +59,19 @@ def test_a_wrong_length_is_named(tmp_path: Path, error_ns: int) -> None:
 @pytest.mark.parametrize("bad", [0, 39])
 def test_a_picture_at_either_end_that_does_not_decode_is_named(tmp_path: Path, bad: int) -> None:
     assert problem_of(recorded(tmp_path / "a.mp4", bad=bad), 40, LENGTH) is not None
+
+
+def test_pictures_that_lie_upon_one_another_are_named(tmp_path: Path) -> None:
+    """As the index says where the muxer had no memory for a picture."""
+    path = recorded(tmp_path / "a.mp4")
+    content = bytearray(path.read_bytes())
+    table = content.index(b"stco", content.rindex(b"moov")) + 8
+    (count,) = struct.unpack_from(">I", content, table)
+    *_, before, last = struct.unpack_from(f">{count}I", content, table + 4)
+    struct.pack_into(">I", content, table + 4 * count, before + 9)
+    path.write_bytes(content)
+    assert last > before + 9
+    assert problem_of(path, 40, LENGTH) == "pictures are missing in the middle of the file"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

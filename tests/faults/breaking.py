@@ -366,6 +366,8 @@ class NoClock(Trouble):
 class MemoryLimit(Trouble):
     """The engine may have no more memory than it has."""
 
+    leaves_torn = True
+
     def strike(self, rig: Rig, random: Random) -> None:
         engine = rig.process("recorderd.engine")
         if engine is None:

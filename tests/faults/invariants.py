@@ -135,12 +135,13 @@ def _check_row(rig: Rig, row: Recording, found: list[str], torn: bool, repeats: 
     if status.st_size != row.bytes:
         found.append(f"{row.id}: {status.st_size} bytes, {row.bytes} in the row")
     try:
-        shown = counters(video)
+        cut_off = torn and row.state == RecordingState.DAMAGED
+        shown = counters(video, damaged=cut_off)
     except (av.FFmpegError, OSError) as error:
         found.append(f"{row.id} ({row.state}) does not play: {error}")
         return
-    # Of a file that a full disk cut off more may play than was known to be written.
-    if len(shown) != row.frames and not (torn and len(shown) > (row.frames or 0)):
+    # More or less of a file that was cut off may play than was known to be written.
+    if len(shown) != row.frames and not cut_off:
         found.append(f"{row.id}: {len(shown)} pictures play, {row.frames} in the row")
     whole = len(shown) if row.dropped else _whole_pictures(shown, repeats)
     rig.whole_pictures[row.id] = whole

@@ -93,12 +93,22 @@ def _encode(
     container.mux(stream.encode(None))
 
 
-def counters(video: Path) -> list[int | None]:
-    """The number burnt into each picture of a video, in the order they are shown."""
+def counters(video: Path, *, damaged: bool = False) -> list[int | None]:
+    """The number burnt into each picture of a video, in the order they are shown.
+
+    With `damaged`, pictures that do not decode are passed over, as a player does.
+    """
     found = []
     with av.open(str(video)) as container:
-        for frame in container.decode(video=0):
-            plane = frame.planes[0]
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            found.append(read_counter(rows[: frame.height, : frame.width]))
+        for packet in container.demux(video=0):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                if not damaged:
+                    raise
+                continue
+            for frame in frames:
+                plane = frame.planes[0]
+                rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+                found.append(read_counter(rows[: frame.height, : frame.width]))
     return found
