@@ -2,15 +2,18 @@
 
 The root disk holds a minimal Debian with systemd and an SSH server. As a technician without
 network would bring them, a folder with the Debian packages that the installer may ask for lies in
-/media/packages, and one with the Python packages of config/requirements.lock in /media/wheels.
+/media/packages, and one with the Python packages that scripts/install made in /media/wheels.
 Beside it is the simulated bench (`guest/`), which stands for hardware and is no part of a station.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import shutil
 import subprocess
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +22,19 @@ from tests.vm.workshop import Root, cache
 
 GUEST = Path(__file__).with_name("guest")
 CHECKOUT = Path(__file__).parents[2]
-ROOT_SIZE, FOOTAGE_SIZE = "5G", "2G"
+ROOT_SIZE, FOOTAGE_SIZE = "16G", "2G"
 BASE = (
     *("systemd-sysv", "systemd-timesyncd", "dbus", "udev", "kmod", "openssh-server", "sudo"),
     *("python3", "iproute2", "procps", "e2fsprogs", "ca-certificates", "less"),
     # to take a disk away, or its writes
     "dmsetup",
 )
-OFFLINE = (
-    *("python3-venv", "python3-lgpio", "avahi-daemon", "libnss-mdns", "v4l-utils"),
-    *("gcc", "libc6-dev", "python3-dev", "pkg-config", "libsystemd-dev"),
-)
+OFFLINE = ("python3-venv", "python3-lgpio", "avahi-daemon")
 """Debian packages in /media/packages, with all that they need."""
-COMPILERS = ("gcc", "libc6-dev", "pkg-config", "libsystemd-dev", "python3-dev", "python3-venv")
-PACKAGER = ("dpkg-dev", "ca-certificates", "swig", "make")
+WORKSHOP = (
+    *("python3", "python3-venv", "python3-dev", "gcc", "libc6-dev", "pkg-config"),
+    *("libsystemd-dev", "dpkg-dev", "ca-certificates"),
+)
 NEVER_HERE = ("apt-daily.timer", "apt-daily-upgrade.timer", "fstrim.timer", "e2scrub_all.timer")
 ADDRESS, GATEWAY = "10.0.2.15", "10.0.2.2"
 
@@ -57,7 +59,7 @@ def make_image(suite: str, kernel: Kernel) -> Image:
     stamp.unlink(missing_ok=True)
     workshop = Root(cache() / f"workshop-{suite}", suite)
     if not workshop.folder.exists():
-        workshop.make((*COMPILERS, *PACKAGER))
+        workshop.make(WORKSHOP)
     pristine = Root(cache() / f"pristine-{suite}", suite)
     if not pristine.folder.exists():
         pristine.make(BASE)
@@ -108,20 +110,31 @@ def _add_packages(workshop: Root, pristine: Root, made: Root) -> None:
 
 
 def _add_wheels(workshop: Root, made: Root) -> None:
-    locks = workshop.folder / "root/config"
-    shutil.rmtree(locks, ignore_errors=True)
-    shutil.copytree(CHECKOUT / "config", locks)
+    """As a technician makes them on another computer of the same kind."""
+    copy = workshop.folder / "root/recorderd"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(checkout())) as files:
+        files.extractall(copy, filter="tar")
     workshop.run("rm", "-rf", "/media/wheels")
-    workshop.run("sh", "-c", "test -d /root/venv || python3 -m venv /root/venv")
-    pip = ("/root/venv/bin/python", "-m", "pip", "--quiet")
-    build, run = "/root/config/requirements-build.lock", "/root/config/requirements.lock"
-    workshop.run(*pip, "install", "--require-hashes", "-r", build)
-    workshop.run(*pip, "wheel", "--require-hashes", "-w", "/media/wheels", "-r", build)
-    workshop.run(
-        *(*pip, "wheel", "--require-hashes", "--no-build-isolation", "--use-pep517"),
-        *("-w", "/media/wheels", "-r", run),
-    )
+    workshop.run("/root/recorderd/scripts/install", "--make-wheels", "/media/wheels")
     shutil.copytree(workshop.folder / "media/wheels", made.folder / "media/wheels")
+
+
+def checkout() -> bytes:
+    """This repository as it is now, as a tar file."""
+    listed = subprocess.run(
+        ["git", "-C", CHECKOUT, "ls-files", "-z", "-co", "--exclude-standard"],
+        check=True,
+        capture_output=True,
+    )
+    names = sorted(name for name in os.fsdecode(listed.stdout).split("\0") if name)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as files:
+        for name in names:
+            if (CHECKOUT / name).exists():
+                files.add(CHECKOUT / name, name)
+    return packed.getvalue()
 
 
 def _add_bench(made: Root, kernel: Kernel, key: Path) -> None:
@@ -139,7 +152,7 @@ def _add_bench(made: Root, kernel: Kernel, key: Path) -> None:
         f"[Match]\nName=vec0\n[Network]\nAddress={ADDRESS}/24\nLinkLocalAddressing=no\n"
         "IPv6AcceptRA=no\n"
     )
-    enabled = ("systemd-networkd", "ssh", "bench-hardware", "bench-camera")
+    enabled = ("systemd-networkd", "ssh", "bench-hardware", "bench-panel", "bench-camera")
     made.run("systemctl", "-q", "enable", *enabled)
     made.run("systemctl", "-q", "mask", "systemd-networkd-wait-online.service", *NEVER_HERE)
     (folder / "etc/machine-id").write_text("uninitialized\n")

@@ -1,0 +1,100 @@
+"""The plug is pulled, again and again, while labels follow one another without a pause."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.vm.scenes import BENCH, BUSY, whole
+from tests.vm.station import Station, has_ended, require
+from tests.vm.trials.trial import RATE, settings
+
+RECOVERY_SECONDS = 120.0
+PRE_ROLL_SECONDS, SYNC_SECONDS, GOP_SECONDS = 1.0, 1.0, 2.0
+CLOCK_SECONDS = 0.3
+"""How exactly host and machine agree about when the plug was pulled."""
+MODES = ("auto", "defer")
+
+
+def most_lost(mode: str) -> float:
+    """Seconds that a power cut may cost, as recorderd/README.md says: what was not yet synced, a
+    group of pictures or what the encoder holds, and the picture that was about to come."""
+    group = {"encode": GOP_SECONDS + PRE_ROLL_SECONDS}.get(mode, 1 / RATE)
+    return SYNC_SECONDS + group + 1 / RATE
+
+
+def few(station: Station) -> Iterator[tuple[str, str]]:
+    """So many that it is seen at all."""
+    yield from _cuts(station, 4)
+
+
+def many(station: Station) -> Iterator[tuple[str, str]]:
+    """So many that they hit about everything."""
+    yield from _cuts(station, 24)
+
+
+def _cuts(station: Station, count: int) -> Iterator[tuple[str, str]]:
+    chance = random.Random(count)
+    for mode in MODES:
+        _configure(station, mode)
+        lost: list[float] = []
+        ready: list[float] = []
+        recovered = 0
+        for number in range(count // len(MODES)):
+            row, gone = _one_cut(station, chance.uniform(0.2, 6.0), ready)
+            require(
+                gone <= most_lost(row["mode"]) + CLOCK_SECONDS,
+                f"power cut {number + 1}, mode {row['mode']}: {gone:.1f} s of {row['id']} are gone",
+            )
+            lost.append(gone)
+            recovered += row["state"] == "recovered"
+        yield (
+            f"{len(lost)} power cuts while recording, mode {row['mode']}",
+            (
+                f"all videos play, {recovered} were repaired; lost {min(lost):.1f} to"
+                f" {max(lost):.1f} s; green at most {max(ready):.0f} s after the boot"
+            ),
+        )
+    station.configure(settings())
+    station.camera(f"show {BENCH}")
+    station.wait_ready()
+
+
+def _configure(station: Station, mode: str) -> None:
+    recording = {"mode": mode, "pre_roll_seconds": PRE_ROLL_SECONDS}
+    station.configure(settings(recording=recording, labels={"rearm_seconds": 0.5}))
+
+
+def _one_cut(
+    station: Station, seconds: float, ready: list[float]
+) -> tuple[Mapping[str, Any], float]:
+    """Cut the power after so many seconds of recording, boot, and look at everything.
+
+    Returns the recording that was cut off, and how many seconds of it are gone.
+    """
+    machine = station.machine
+    station.camera(f"show {BUSY}")
+    station.wait_until(lambda status: status.get("phase") == "recording", "recording")
+    boot = machine.run("cat /proc/sys/kernel/random/boot_id").strip()
+    inside, outside = station.now(), time.monotonic()
+    time.sleep(seconds)
+    machine.power_cut()
+    cut_at = inside + time.monotonic() - outside
+
+    machine.boot()
+    ready.append(station.wait_ready(RECOVERY_SECONDS))
+    station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "recovered", RECOVERY_SECONDS)
+    complaints = machine.run("dmesg | grep -E 'EXT4-fs (error|warning)' || true")
+    require(not complaints, f"the file system says: {complaints}")
+    station.check_all()
+    rows = [row for row in station.rows() if row["boot_id"] == boot]
+    require(rows, "nothing of what was recorded before the power cut is known")
+    for row in rows[-3:]:
+        require(row["state"] in ("saved", "recovered"), f"{row['id']} is {row['state']}: {row}")
+    intact = whole(station.pictures(rows[-1], damaged=True))
+    for row in rows[-3:-1]:
+        shown = station.pictures(row)
+        require(whole(shown) == len(shown), f"{row['id']}: pictures are missing: {shown}")
+    return rows[-1], max(0.0, cut_at - (rows[-1]["monotonic_ns"] / 1e9 + intact / RATE))
