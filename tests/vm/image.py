@@ -90,10 +90,15 @@ def _add_packages(workshop: Root, pristine: Root, made: Root) -> None:
     # What is missing is asked of a root like the station's: the workshop has more.
     archives = pristine.folder / "var/cache/apt/archives"
     pristine.run("apt-get", "-qq", "update")
+    # Some hosts' apt settings throw packages away as soon as they are there.
+    keep = "Binary::apt-get::APT::Keep-Downloaded-Packages=true"
     pristine.run(
-        *("apt-get", "-qq", "install", "--download-only", "--no-install-recommends"),
-        # Some hosts' apt settings throw packages away as soon as they are there.
-        *("-o", "Binary::apt-get::APT::Keep-Downloaded-Packages=true", *OFFLINE),
+        "sh",
+        "-c",
+        # Not every release of Debian has all of them.
+        f"apt-get -qq install --download-only --no-install-recommends -o {keep}"
+        f" $(for name in {' '.join(OFFLINE)};"
+        " do apt-cache show $name > /dev/null 2>&1 && echo $name; done)",
     )
     media = workshop.folder / "media/packages"
     shutil.rmtree(media, ignore_errors=True)

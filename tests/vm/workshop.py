@@ -84,7 +84,7 @@ class Root:
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         }
         subprocess.run(
-            ["nice", "-n", "15", "chroot", self.folder, *command],
+            ["nice", "-n", "10", "chroot", self.folder, *command],
             check=True,
             env=environment,
             stdout=subprocess.DEVNULL if quiet else None,
