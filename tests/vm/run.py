@@ -15,7 +15,7 @@ from tests.vm.image import make_image
 from tests.vm.kernel import make_kernel
 from tests.vm.machine import Machine, MachineError
 from tests.vm.station import BrokenPromiseError, Station
-from tests.vm.trials import disks, faults, installation, packing, power, upgrade
+from tests.vm.trials import disks, faults, installation, lost_writes, packing, power, upgrade
 from tests.vm.trials.trial import Trial
 
 SETTING_UP = (
@@ -40,6 +40,7 @@ TRIALS = (
     Trial("read-only", disks.read_only),
     Trial("disk-fails", disks.failing),
     Trial("disk-away", disks.taken_away),
+    Trial("lost-writes", lost_writes.lost_writes, quick=False),
     Trial("upgrade", upgrade.upgrade, quick=False),
     Trial("upgrade-cut", upgrade.interrupted, quick=False),
     Trial("power-cuts", power.few, quick=True),

@@ -38,7 +38,7 @@ def many(station: Station) -> Iterator[tuple[str, str]]:
 def _cuts(station: Station, count: int) -> Iterator[tuple[str, str]]:
     chance = random.Random(count)
     for mode in MODES:
-        _configure(station, mode)
+        configure_for_cuts(station, mode)
         lost: list[float] = []
         ready: list[float] = []
         recovered = 0
@@ -62,7 +62,8 @@ def _cuts(station: Station, count: int) -> Iterator[tuple[str, str]]:
     station.wait_ready()
 
 
-def _configure(station: Station, mode: str) -> None:
+def configure_for_cuts(station: Station, mode: str) -> None:
+    """Labels may follow one another quickly, and little is filmed before a label is read."""
     recording = {"mode": mode, "pre_roll_seconds": PRE_ROLL_SECONDS}
     station.configure(settings(recording=recording, labels={"rearm_seconds": 0.5}))
 
