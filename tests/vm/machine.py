@@ -45,6 +45,7 @@ class Machine:
 
     def renew(self) -> None:
         """Fresh disks: as out of the box."""
+        self.power_cut()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def boot(self) -> float:
@@ -53,6 +54,7 @@ class Machine:
         Raises MachineError.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.power_cut()
         self._make_network()
         self._forget_connection()
         begun = time.monotonic()
@@ -75,6 +77,7 @@ class Machine:
                 # The machine's memory is a file there; on a disk it would be slow.
                 env={**os.environ, "TMPDIR": "/dev/shm"},
             )
+        (self.folder / "pid").write_text(str(self._process.pid))
         while not self._answers():
             if self._process.poll() is not None:
                 raise MachineError(f"the kernel ended; see {self.folder}/console.log")
@@ -172,6 +175,7 @@ class Machine:
                     *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
                     *("-o", "ControlMaster=auto", "-o", f"ControlPath={self._connection}"),
                     *("-o", "ControlPersist=600", "-o", "ConnectTimeout=20"),
+                    *("-o", "ServerAliveInterval=5"),
                     *(f"root@{ADDRESS}", command),
                 ],
                 check=False,
@@ -189,7 +193,9 @@ class Machine:
     def _forget_connection(self) -> None:
         if self._connection.exists():
             stop = ["ssh", "-q", "-O", "exit", "-o", f"ControlPath={self._connection}", ADDRESS]
-            subprocess.run(stop, check=False, capture_output=True)
+            # It may hang, like the machine at its other end; then it gives up by itself.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(stop, check=False, capture_output=True, timeout=5)
             self._connection.unlink(missing_ok=True)
 
     def _answers(self) -> bool:
@@ -197,15 +203,25 @@ class Machine:
         return self.on_its_network("timeout", "3", "bash", "-c", hello).returncode == 0
 
     def _processes(self) -> list[int]:
-        """The kernel of the machine and its processes are processes of the host."""
-        if not self._process:
+        """The kernel of the machine and its processes are processes of the host, in a session.
+
+        Also those that an earlier run has left.
+        """
+        try:
+            session = int((self.folder / "pid").read_text())
+            command = Path(f"/proc/{session}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return []
+        ours = self._process is not None and self._process.pid == session
+        # The number may by now be that of another program.
+        if not ours and f"umid={self._namespace}".encode() not in command.split(b"\0"):
             return []
         found = []
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit():
                 with contextlib.suppress(OSError):
                     state, *fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                    if int(fields[2]) == self._process.pid and state != "Z":
+                    if int(fields[2]) == session and state != "Z":
                         found.append(int(folder.name))
         return found
 
@@ -217,6 +233,8 @@ class Machine:
         for words in (
             "link set lo up",
             "link add name host0 type veth peer name machine0",
+            # The machine takes frames of the usual size only.
+            "link set host0 gso_max_segs 1 gro_max_size 1500",
             f"addr add {GATEWAY}/24 dev host0",
             "link set host0 up",
             "link set machine0 up",

@@ -82,19 +82,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     station = Station(machine)
     lines: list[Line] = []
     try:
-        if not (options.installed and machine.folder.exists()):
-            machine.renew()
-            machine.boot()
-            for trial in SETTING_UP:
-                lines += _tried(trial, station, options)
-                if not lines[-1].good:
-                    wanted = []
-                    break
+        setting_up: Sequence[Trial] = SETTING_UP
+        if options.installed and machine.folder.exists():
+            setting_up = SETTING_UP[1:]
         else:
-            machine.boot()
-            station.wait_ready()
+            machine.renew()
+        machine.boot()
+        for trial in setting_up:
+            lines += _tried(trial, station)
+            if not lines[-1].good:
+                wanted = []
+                break
         for trial in wanted:
-            lines += _tried(trial, station, options)
+            lines += _tried(trial, station)
     except KeyboardInterrupt:
         print("\nstopped")
     finally:
@@ -128,7 +128,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _tried(trial: Trial, station: Station, options: argparse.Namespace) -> list[Line]:
+def _tried(trial: Trial, station: Station) -> list[Line]:
     print(f"{trial.name} ...", flush=True)
     lines: list[Line] = []
     begun = time.monotonic()

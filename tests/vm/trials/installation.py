@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 
 from tests.vm.image import checkout
-from tests.vm.station import CONFIG, SERVICES, Station, require
+from tests.vm.station import SERVICES, Station, require
 from tests.vm.trials.trial import SIZE, settings
 
 CHECKOUT = "/root/recorderd"
+SHIPPED = "/opt/recorderd/current/config/recorderd.toml"
 INSTALL = f"{CHECKOUT}/scripts/install --yes --wheels /media/wheels"
 INSTALL_SECONDS = 900.0
 LARGEST_EXPOSURE = 2.0
@@ -58,8 +59,7 @@ def install(station: Station) -> Iterator[tuple[str, str]]:
 def configure(station: Station) -> Iterator[tuple[str, str]]:
     """Camera and pins of this very bench, and a mistake that is refused."""
     machine = station.machine
-    before = machine.get(CONFIG)
-    machine.put(before + b"\n[camera]\nwidht = 1280\n", "/tmp/mistake.toml")
+    machine.run(f"sed 's/^#width = .*/widht = 1280/' {SHIPPED} > /tmp/mistake.toml")
     code, said = machine.status_of("recorderd check-config --config /tmp/mistake.toml")
     require(code == 78 and "width" in said, f"check-config ended with {code}: {said}")
     yield "a setting with a slip of the pen", "refused (78), with the right name of it"
