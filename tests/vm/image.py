@@ -29,11 +29,20 @@ BASE = (
     # to take a disk away, or its writes
     "dmsetup",
 )
-OFFLINE = ("python3-venv", "python3-lgpio", "avahi-daemon")
+OFFLINE = ("python3-venv", "avahi-daemon")
 """Debian packages in /media/packages, with all that they need."""
 WORKSHOP = (
-    *("python3", "python3-venv", "python3-dev", "gcc", "libc6-dev", "pkg-config"),
-    *("libsystemd-dev", "dpkg-dev", "ca-certificates"),
+    *(
+        "systemd-sysv",
+        "udev",
+        "python3",
+        "python3-venv",
+        "python3-dev",
+        "gcc",
+        "libc6-dev",
+        "pkg-config",
+    ),
+    *("libsystemd-dev", "swig", "dpkg-dev", "ca-certificates"),
 )
 NEVER_HERE = ("apt-daily.timer", "apt-daily-upgrade.timer", "fstrim.timer", "e2scrub_all.timer")
 ADDRESS, GATEWAY = "10.0.2.15", "10.0.2.2"
@@ -58,11 +67,9 @@ def make_image(suite: str, kernel: Kernel) -> Image:
         return image
     stamp.unlink(missing_ok=True)
     workshop = Root(cache() / f"workshop-{suite}", suite)
-    if not workshop.folder.exists():
-        workshop.make(WORKSHOP)
+    workshop.make(WORKSHOP)
     pristine = Root(cache() / f"pristine-{suite}", suite)
-    if not pristine.folder.exists():
-        pristine.make(BASE)
+    pristine.make(BASE)
     made = Root(folder / "root", suite)
     if made.folder.exists():
         shutil.rmtree(made.folder)
@@ -90,15 +97,11 @@ def _add_packages(workshop: Root, pristine: Root, made: Root) -> None:
     # What is missing is asked of a root like the station's: the workshop has more.
     archives = pristine.folder / "var/cache/apt/archives"
     pristine.run("apt-get", "-qq", "update")
-    # Some hosts' apt settings throw packages away as soon as they are there.
-    keep = "Binary::apt-get::APT::Keep-Downloaded-Packages=true"
+    pristine.run("apt-get", "clean")
     pristine.run(
-        "sh",
-        "-c",
-        # Not every release of Debian has all of them.
-        f"apt-get -qq install --download-only --no-install-recommends -o {keep}"
-        f" $(for name in {' '.join(OFFLINE)};"
-        " do apt-cache show $name > /dev/null 2>&1 && echo $name; done)",
+        *("apt-get", "-qq", "install", "--download-only", "--no-install-recommends"),
+        # Some hosts' apt settings throw packages away as soon as they are there.
+        *("-o", "Binary::apt-get::APT::Keep-Downloaded-Packages=true", *OFFLINE),
     )
     media = workshop.folder / "media/packages"
     shutil.rmtree(media, ignore_errors=True)

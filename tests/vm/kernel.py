@@ -47,8 +47,7 @@ def make_kernel() -> Kernel:
     if kernel.program.exists():
         return kernel
     workshop = Root(cache() / f"workshop-kernel-{SUITE}", SUITE)
-    if not workshop.folder.exists():
-        workshop.make(TOOLS)
+    workshop.make(TOOLS)
     source = workshop.folder / "root" / "linux"
     if not (source / "Makefile").exists():
         _unpack_source(workshop, source)

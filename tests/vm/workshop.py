@@ -47,10 +47,14 @@ class Root:
         self.suite = suite
 
     def make(self, packages: tuple[str, ...]) -> None:
-        """Unpack and set up a minimal Debian with `packages`; half-made ones are begun anew."""
+        """Unpack and set up a minimal Debian with `packages`, if that was not done yet."""
+        asked = " ".join(packages)
+        made_with = self.folder / "etc/made-with"
+        if made_with.exists() and made_with.read_text() == asked:
+            return
         unfinished = self.folder.with_name(self.folder.name + ".unfinished")
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
+        for folder in (self.folder, unfinished):
+            shutil.rmtree(folder, ignore_errors=True)
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             [
@@ -64,6 +68,7 @@ class Root:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        (unfinished / "etc/made-with").write_text(asked)
         unfinished.rename(self.folder)
 
     def run(self, *command: str | Path, quiet: bool = True) -> None:
@@ -89,8 +94,3 @@ class Root:
             env=environment,
             stdout=subprocess.DEVNULL if quiet else None,
         )
-
-    def install(self, *packages: str) -> None:
-        """Install Debian packages inside."""
-        self.run("apt-get", "-qq", "update")
-        self.run("apt-get", "-qq", "install", "--no-install-recommends", *packages)
