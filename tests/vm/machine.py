@@ -64,6 +64,7 @@ class Machine:
                 [
                     *("ip", "netns", "exec", self._namespace, self._kernel.program),
                     *(f"mem={self._memory}", "ncpus=2", "seccomp=on", f"umid={self._namespace}"),
+                    f"uml_dir={self.folder}/",
                     f"ubd0={self.folder}/root.cow,{self._image.root}",
                     f"ubd1={self.folder}/footage.cow,{self._image.footage}",
                     *("root=/dev/ubda", "rw", "net.ifnames=0"),

@@ -16,9 +16,9 @@ from tests.vm.kernel import make_kernel
 from tests.vm.machine import Machine, MachineError
 from tests.vm.station import BrokenPromiseError, Station
 from tests.vm.trials import disks, faults, installation, lost_writes, packing, power, upgrade
-from tests.vm.trials.trial import Trial
+from tests.vm.trials.trial import SETTINGS, Trial
 
-SETTING_UP = (
+SETTING_UP: tuple[Trial, ...] = (
     Trial("install", installation.install),
     Trial("configure", installation.configure),
 )
@@ -82,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     station = Station(machine)
     lines: list[Line] = []
     try:
-        setting_up: Sequence[Trial] = SETTING_UP
+        setting_up = SETTING_UP
         if options.installed and machine.folder.exists():
-            setting_up = SETTING_UP[1:]
+            setting_up = ()
         else:
             machine.renew()
         machine.boot()
@@ -158,8 +158,8 @@ def _mend(station: Station) -> None:
     with contextlib.suppress(BrokenPromiseError, MachineError):
         station.machine.power_cut()
         station.machine.boot()
-        for _ in installation.configure(station):
-            pass
+        station.configure(SETTINGS)
+        station.wait_ready()
 
 
 def _table(lines: Sequence[Line]) -> str:

@@ -23,8 +23,6 @@ def install(station: Station) -> Iterator[tuple[str, str]]:
     """From a bare Debian to a station that shows what is still missing."""
     machine = station.machine
     machine.run(f"mkdir -p {CHECKOUT} && tar -x -C {CHECKOUT}", given=checkout())
-    machine.put(b"# mine\n", "/root/mine")
-    station.give_camera(SIZE)
     begun = time.monotonic()
     code, said = machine.status_of(INSTALL, seconds=INSTALL_SECONDS)
     require(code == 0, f"scripts/install ended with {code}: {said[-2000:]}")
@@ -64,6 +62,11 @@ def configure(station: Station) -> Iterator[tuple[str, str]]:
     require(code == 78 and "width" in said, f"check-config ended with {code}: {said}")
     yield "a setting with a slip of the pen", "refused (78), with the right name of it"
 
+    code, said = machine.status_of("recorderd status")
+    require(code == 1 and "camera" in said, f"without a camera recorderd status says {said}")
+    yield "recorderd status before the camera is plugged in", "exit code 1; the camera is missing"
+
+    station.give_camera(SIZE)
     station.configure(settings())
     seconds = station.wait_ready()
     require(station.lamps() == "green", f"the lamps show {station.lamps()}")
