@@ -27,7 +27,7 @@ _ROWS = """
 import json, sqlite3
 with sqlite3.connect("file:/var/lib/recorderd/catalogue.db?mode=ro", uri=True) as catalogue:
     catalogue.row_factory = sqlite3.Row
-    rows = catalogue.execute("select * from recordings order by monotonic_ns")
+    rows = catalogue.execute("select * from recordings order by rowid")
     print(json.dumps([{key: row[key] for key in row.keys() if not isinstance(row[key], bytes)}
                       for row in rows]))
 """
@@ -140,7 +140,7 @@ class Station:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The catalogue's recordings, oldest first."""
+        """The catalogue's recordings, in the order in which they began."""
         rows: list[dict[str, Any]] = json.loads(self.machine.run("python3 -", given=_ROWS.encode()))
         return rows
 

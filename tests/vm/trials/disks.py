@@ -110,7 +110,7 @@ def read_only(station: Station) -> Iterator[tuple[str, str]]:
     alarm = heard(station, since, 20)
     time.sleep(3)
     machine.run("mount -o remount,rw /")
-    station.wait_until(lambda status: not status["faults"] if status else False, "mended", 120)
+    station.wait_until(lambda status: status and not status["faults"], "mended", 120)
     rows = end(station, before)
     yield (
         "every disk becomes read-only while it records, then writable",

@@ -157,17 +157,17 @@ def full_disk(station: Station) -> Iterator[tuple[str, str]]:
     rows = station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "closed")[before:]
     require([row["state"] for row in rows] == ["saved"], f"the recording is {rows}")
     reason = rows[0]["stop_reason"]
-    station.pictures(rows[0])
     code, said = machine.status_of("recorderd status")
     require(code == 1 and "free" in said, f"recorderd status says {said}")
     machine.run(f"rm {STATE}/filled")
-    station.wait_ready()
-    station.check_all()
+    station.wait_until(lambda status: status and not status["faults"], "mended")
+    time.sleep(3)
+    rows = end(station, before)
     yield (
-        "the disk fills up while it records",
+        "the disk fills up while it records, and is emptied",
         (
             f"alarm after {alarm:.1f} s, the video is closed ({reason}) and saved;"
-            " ready again by itself when there is room"
+            f" with room again the order goes on as part {len(rows)}; all play"
         ),
     )
 
