@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.vm.scenes import BENCH, ORDERS
-from tests.vm.station import STATE, Station, has_ended, require
+from tests.vm.station import SERVICES, STATE, Station, has_ended, require
 from tests.vm.trials.faults import begin, end, heard
 from tests.vm.trials.packing import record
 from tests.vm.trials.trial import settings
@@ -21,20 +21,26 @@ FOLDER = f"{PLACE}/footage"
 def _own_disk(station: Station) -> Iterator[None]:
     """Footage on a disk of its own, as for a station that starts from a memory card."""
     machine = station.machine
+    stop = f"systemctl stop {' '.join(SERVICES)}"
     machine.run(
-        f"echo 0 $(blockdev --getsz {DISK}) linear {DISK} 0 | dmsetup create footage &&"
+        f"{stop}; echo 0 $(blockdev --getsz {DISK}) linear {DISK} 0 | dmsetup create footage &&"
         f" mkdir -p {PLACE} && mount {MAPPED} {PLACE} &&"
-        f" install -d -o recorderd -g recorderd -m 2750 {FOLDER} {PLACE}/incoming"
+        # With the marker, and with what has been recorded so far.
+        f" cp -a {STATE}/footage {STATE}/incoming {PLACE} && sync"
     )
     station.footage = FOLDER
-    station.configure(settings(storage={"footage_folder": FOLDER}))
     try:
+        station.configure(settings(storage={"footage_folder": FOLDER}))
         station.wait_ready()
         yield
     finally:
         station.footage = f"{STATE}/footage"
+        machine.run(
+            f"{stop}; cp -a {FOLDER} {STATE}; umount -l {PLACE};"
+            " dmsetup remove --retry footage || dmsetup remove --force footage",
+            check=False,
+        )
         station.configure(settings())
-        machine.run(f"umount -l {PLACE}; dmsetup remove --force footage", check=False)
         station.wait_ready()
 
 
@@ -91,12 +97,15 @@ def taken_away(station: Station) -> Iterator[tuple[str, str]]:
         station.camera(f"show {BENCH}")
         require(station.status().get("phase") != "recording", "it records onto the wrong disk")
         machine.run(f"test -z \"$(find {PLACE} -name '*.mp4')\"")
+        # As a station that is switched on without its disk.
+        machine.run("systemctl restart recorderd")
+        require("storage" in station.status()["faults"], "it does not miss its disk")
         machine.run(f"mount {MAPPED} {PLACE}")
         station.wait_ready()
         record(station, ORDERS[1], 2.0)
         station.pictures(station.rows()[-1])
         yield (
-            "the footage disk is unmounted, an order shown",
+            "the footage disk is unmounted, an order shown, the service restarted",
             (f"alarm after {alarm:.1f} s, nothing is written elsewhere; mounted again it records"),
         )
 
