@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tests.vm.image import make_image
 from tests.vm.kernel import make_kernel
 from tests.vm.machine import Machine, MachineError
-from tests.vm.station import BrokenPromiseError, Station
+from tests.vm.station import STATE, BrokenPromiseError, Station
 from tests.vm.trials import disks, faults, installation, lost_writes, packing, power, upgrade
 from tests.vm.trials.trial import SETTINGS, Trial
 
@@ -158,6 +158,7 @@ def _mend(station: Station) -> None:
     with contextlib.suppress(BrokenPromiseError, MachineError):
         station.machine.power_cut()
         station.machine.boot()
+        station.footage = f"{STATE}/footage"
         station.configure(SETTINGS)
         station.wait_ready()
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tests.vm.scenes import BENCH, BUSY, whole
 from tests.vm.station import SERVICES, STATE, Station, has_ended, require
-from tests.vm.trials.power import CLOCK_SECONDS, configure_for_cuts, most_lost
-from tests.vm.trials.trial import RATE, settings
+from tests.vm.trials.power import CLOCK_SECONDS, CUT_RATE, configure_for_cuts, kept_of, most_lost
+from tests.vm.trials.trial import settings
 
 FOLDER = "/var/tmp/bench"
 DATA_MEGABYTES, LOG_MEGABYTES = 700, 1500
@@ -20,7 +20,7 @@ def lost_writes(station: Station) -> Iterator[tuple[str, str]]:
     """Record on a disk that remembers each write and flush; then look at it as it would have
     been if the plug had been pulled at this moment, and that, and that."""
     machine = station.machine
-    configure_for_cuts(station, "auto")
+    configure_for_cuts(station, "defer")
     machine.run(f"{STOP}; rm -rf {FOLDER}; mkdir {FOLDER}; modprobe -a dm-log-writes || true")
     machine.run(
         f"cd {FOLDER} && truncate -s {DATA_MEGABYTES}M base && truncate -s {LOG_MEGABYTES}M log"
@@ -96,16 +96,15 @@ def _look_back(station: Station, mark: str, moment: float, promised: set[str]) -
     station.wait_ready(120)
     rows = station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "recovered", 120)
     station.check_all()
-    mine = [row for row in rows if row["monotonic_ns"] / 1e9 < moment]
+    mine = kept_of([row for row in rows if row["monotonic_ns"] / 1e9 < moment], moment)
     for row in mine:
-        require(row["state"] in ("saved", "recovered"), f"{mark}: {row['id']} is {row['state']}")
         station.pictures(row, damaged=row["state"] == "recovered")
     # What was promised is in `mine`, so it was looked at.
-    missing = promised - {row["id"] for row in rows}
+    missing = promised - {row["id"] for row in mine}
     require(not missing, f"{mark}: promised, but gone: {missing}")
     newest = max(mine, key=lambda row: row["monotonic_ns"])
     intact = whole(station.pictures(newest, damaged=True))
-    gone = max(0.0, moment - (newest["monotonic_ns"] / 1e9 + intact / RATE))
+    gone = max(0.0, moment - (newest["monotonic_ns"] / 1e9 + intact / CUT_RATE))
     require(
         gone <= most_lost(newest["mode"]) + CLOCK_SECONDS,
         f"{mark}: {gone:.1f} s of {newest['id']} are gone",
