@@ -18,7 +18,11 @@ def raised(turn: Turn, fault: Fault, problem: str) -> None:
     """Something is wrong; some faults end the part that is being recorded."""
     if turn.state.faults.get(fault) != problem:
         turn.do(Note("fault", f"{fault}: {problem}"))
-    turn.change(faults={**turn.state.faults, fault: problem}, pending=turn.state.pending - {fault})
+    reported = {fault}
+    if fault is Fault.STORAGE:
+        # The room on a disk that is not there will not be reported; what is wrong is known.
+        reported.add(Fault.DISK_SPACE)
+    turn.change(faults={**turn.state.faults, fault: problem}, pending=turn.state.pending - reported)
     active = turn.state.recording
     if fault in _ENDS_PART_WITH and active is not None:
         recordings.suspend(turn, active, _ENDS_PART_WITH[fault], turn.now)

@@ -37,6 +37,16 @@ def test_ready_only_after_every_first_report() -> None:
     assert bench.free(PLENTY / 1e9).signal() is Signal.READY
 
 
+def test_a_start_without_its_disk_waits_for_nothing_more() -> None:
+    bench = Bench().send(FaultRaised(Fault.STORAGE, "not mounted"))
+    for fault in (Fault.ENGINE, Fault.CAMERA):
+        bench.send(FaultCleared(fault))
+    assert not bench.state.pending
+    assert bench.signal() is Signal.FAULT_IDLE
+    bench.free(PLENTY / 1e9)
+    assert bench.send(FaultCleared(Fault.STORAGE)).signal() is Signal.READY
+
+
 def test_a_label_that_lies_there_at_the_start_acts_when_the_station_is_ready() -> None:
     bench = Bench().show("A-1").wait(5)
     assert bench.orders == []

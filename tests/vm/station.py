@@ -1,0 +1,236 @@
+"""The station in the machine, as technician and packer have it: hands, eyes, and its own words."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+
+from recorderd.config import toml_value
+from tests.station.clips import counters
+from tests.vm.image import ADDRESS
+from tests.vm.machine import Machine
+from tests.vm.scenes import scenes
+
+CONFIG = "/etc/recorderd/recorderd.toml"
+STATE = "/var/lib/recorderd"
+GREEN, RED, BUZZER, PEDAL = 17, 27, 22, 23
+"""Lines of the chip: the defaults of config/recorderd.toml."""
+SERVICES = ("recorderd", "recorderd-web", "recorderd-finisher")
+_ROWS = """
+import json, sqlite3
+with sqlite3.connect("file:/var/lib/recorderd/catalogue.db?mode=ro", uri=True) as catalogue:
+    catalogue.row_factory = sqlite3.Row
+    rows = catalogue.execute("select * from recordings order by rowid")
+    print(json.dumps([{key: row[key] for key in row.keys() if not isinstance(row[key], bytes)}
+                      for row in rows]))
+"""
+
+
+class BrokenPromiseError(Exception):
+    """The station did something else than it promises; says what."""
+
+
+def require(holds: object, complaint: str) -> None:
+    """Raises BrokenPromiseError unless it holds."""
+    if not holds:
+        raise BrokenPromiseError(complaint)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """From this moment of the monotonic clock on the lines were at these levels."""
+
+    at: float
+    green: bool
+    red: bool
+    buzzer: bool
+
+
+class Station:
+    """Asked by one thread; the machine must be up."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.footage = f"{STATE}/footage"
+
+    # The camera ------------------------------------------------------------------------
+
+    def give_camera(self, size: tuple[int, int]) -> None:
+        """Plug in a camera that sees the bench in this size, also after the next boot."""
+        self.machine.run("systemctl stop bench-camera; rm -rf /var/lib/bench/scenes")
+        for name, pictures in scenes(size):
+            self.machine.put(pictures, f"/var/lib/bench/scenes/{name}.mjpeg")
+        self.machine.run("sync; systemctl start bench-camera")
+        self.machine.run("udevadm settle; until ls /dev/v4l/by-id/*-index0; do sleep 0.2; done")
+
+    def camera(self, command: str) -> None:
+        self.machine.run(f"echo {command} > /run/usb-camera")
+
+    # Hands and eyes --------------------------------------------------------------------
+
+    def press(self, seconds: float = 0.2) -> None:
+        """Step on the pedal for so long."""
+        pull = f"/usr/local/lib/bench/hardware pull {PEDAL}"
+        self.machine.run(f"{pull} pull-down; sleep {seconds}; {pull} pull-up")
+
+    def seen(self, since: float = 0.0) -> list[Level]:
+        """What lamps and buzzer did since this moment of the machine's monotonic clock."""
+        levels = []
+        for line in self.machine.run("cat /run/bench-panel").splitlines():
+            moment, bits = line.split()
+            levels.append(Level(float(moment), *(bit == "1" for bit in bits)))
+        before = [level for level in levels if level.at <= since]
+        return before[-1:] + [level for level in levels if level.at > since]
+
+    def lamps(self) -> str:
+        """green, red, both or none: what is lit now."""
+        level = self.seen()[-1]
+        return {(True, False): "green", (False, True): "red", (True, True): "both"}.get(
+            (level.green, level.red), "none"
+        )
+
+    # Its own words ---------------------------------------------------------------------
+
+    def configure(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the settings as a technician would, and have them taken."""
+        text = "\n".join(
+            f"[{section}]\n" + "".join(f"{key} = {toml_value(keys[key])}\n" for key in keys)
+            for section, keys in settings.items()
+        )
+        self.machine.put(text.encode(), CONFIG)
+        self.machine.run("recorderd check-config > /dev/null")
+        self.machine.run("systemctl restart recorderd recorderd-web recorderd-finisher")
+
+    def status(self) -> dict[str, Any]:
+        """What `recorderd status --json` says; {} while there is no station."""
+        said = self.machine.run("recorderd status --json", check=False)
+        try:
+            document: dict[str, Any] = json.loads(said)
+        except ValueError:
+            return {}
+        return document if document.get("running") else {}
+
+    def wait_until(
+        self, holds: Callable[[dict[str, Any]], object], what: str, seconds: float = 60.0
+    ) -> float:
+        """Ask for its status until it is as wanted; returns how long that took.
+
+        Raises BrokenPromiseError.
+        """
+        begun = time.monotonic()
+        while True:
+            status = self.status()
+            if holds(status):
+                return time.monotonic() - begun
+            if time.monotonic() > begun + seconds:
+                raise BrokenPromiseError(f"not {what} within {seconds:.0f} s; its status: {status}")
+            time.sleep(0.2)
+
+    def wait_ready(self, seconds: float = 90.0) -> float:
+        """Until a label would be answered."""
+        return self.wait_until(
+            lambda status: status.get("phase") == "ready" and not status["faults"], "ready", seconds
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The catalogue's recordings, in the order in which they began."""
+        rows: list[dict[str, Any]] = json.loads(self.machine.run("python3 -", given=_ROWS.encode()))
+        return rows
+
+    def journal(self, *fields: str) -> list[dict[str, str]]:
+        """Entries of this boot that have all these fields (NAME=VALUE), oldest first."""
+        said = self.machine.run(["journalctl", "-b", "-o", "json", "--no-pager", *fields])
+        return [json.loads(line) for line in said.splitlines()]
+
+    def state_of(self, service: str, *properties: str) -> dict[str, str]:
+        """What `systemctl show` says of a service."""
+        said = self.machine.run(["systemctl", "show", service, f"-p{','.join(properties)}"])
+        return dict(line.split("=", 1) for line in said.splitlines())
+
+    def wait_for_service(self, service: str, seconds: float = 60.0) -> None:
+        """Until systemd says that it runs. Raises BrokenPromiseError."""
+        deadline = time.monotonic() + seconds
+        while (state := self.state_of(service, "SubState")["SubState"]) != "running":
+            if time.monotonic() > deadline:
+                raise BrokenPromiseError(f"{service} is {state} after {seconds:.0f} s")
+            time.sleep(0.2)
+
+    def ask_page(self, path: str) -> tuple[int, bytes]:
+        """Status and body of what the staff pages answer to a neighbour in the LAN."""
+        done = self.machine.on_its_network(
+            *("curl", "-sS", "-m", "60", "-w", "%{http_code}", f"http://{ADDRESS}{path}")
+        )
+        if done.returncode:
+            return 0, done.stderr
+        return int(done.stdout[-3:]), done.stdout[:-3]
+
+    def now(self) -> float:
+        """The machine's monotonic clock."""
+        return float(self.machine.run("cut -d ' ' -f 1 /proc/uptime"))
+
+    # Footage ---------------------------------------------------------------------------
+
+    def wait_for_rows(
+        self, hold: Callable[[list[dict[str, Any]]], object], what: str, seconds: float = 60.0
+    ) -> list[dict[str, Any]]:
+        """Look into the catalogue until it is as wanted. Raises BrokenPromiseError."""
+        deadline = time.monotonic() + seconds
+        while not hold(rows := self.rows()):
+            if time.monotonic() > deadline:
+                raise BrokenPromiseError(f"not {what} within {seconds:.0f} s: {rows[-3:]}")
+            time.sleep(0.3)
+        return rows
+
+    def pictures(self, row: Mapping[str, Any], *, damaged: bool = False) -> list[int | None]:
+        """The numbers burnt into the pictures of a recording; it must be a video that plays.
+
+        A damaged picture is None where it may be `damaged`. Raises BrokenPromiseError otherwise.
+        """
+        return shown_in(self.machine.get(f"{self.footage}/{row['path']}"), row["id"], damaged)
+
+    def check_all(self) -> str:
+        """Run the station's own check of catalogue and footage. Raises BrokenPromiseError."""
+        code, said = self.machine.status_of("recorderd fsck")
+        require(code == 0, f"recorderd fsck: {said}")
+        return said.strip().splitlines()[-1]
+
+
+def buzzes(levels: Sequence[Level]) -> list[float]:
+    """How long each sound of the buzzer was, in seconds."""
+    lengths, begun = [], None
+    for level in levels:
+        if level.buzzer and begun is None:
+            begun = level.at
+        elif not level.buzzer and begun is not None:
+            lengths.append(level.at - begun)
+            begun = None
+    return lengths
+
+
+def shown_in(video: bytes, name: str, damaged: bool = False) -> list[int | None]:
+    """The numbers burnt into a video's pictures, None for one that may be `damaged`.
+
+    Raises BrokenPromiseError if it does not play as it should.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        file.write(video)
+        file.flush()
+        try:
+            numbers = counters(Path(file.name))
+        except (av.FFmpegError, OSError) as error:
+            raise BrokenPromiseError(f"{name} does not play: {error}") from error
+    require(numbers, f"{name} shows nothing")
+    require(damaged or None not in numbers, f"{name} has damaged pictures: {numbers}")
+    return numbers
+
+
+def has_ended(row: Mapping[str, Any]) -> bool:
+    """Nothing more happens to the recording by itself."""
+    return row["state"] not in ("recording", "captured")

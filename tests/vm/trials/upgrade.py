@@ -1,0 +1,126 @@
+"""A new release takes the old one's place: beside a recording, broken, and with the plug pulled."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+
+from tests.vm.scenes import BENCH, ORDERS, whole
+from tests.vm.station import BrokenPromiseError, Station, has_ended, require
+from tests.vm.trials.installation import CHECKOUT
+
+RELEASE = "/root/release"
+LOG = "/run/upgrade.log"
+UPGRADE_SECONDS = 600.0
+CUTS = 3
+
+
+def upgrade(station: Station) -> Iterator[tuple[str, str]]:
+    """While an order is being recorded, and then by a release that does not work."""
+    machine = station.machine
+    version = _make_release(station)
+    station.camera(f"show {BENCH}")
+    station.wait_ready()
+    before = len(station.rows())
+    station.camera(f"show {ORDERS[0]}")
+    station.wait_until(lambda status: status.get("order") == ORDERS[0], "recording", 20)
+    station.camera(f"show {BENCH}")
+    _begin(station)
+    _wait_for_words(station, "The change")
+    time.sleep(8)
+    require(station.status().get("order") == ORDERS[0], "the upgrade did not wait for the order")
+    station.press()
+    code, said = _end(station)
+    require(code == "0", f"scripts/upgrade ended with {code}: {said}")
+    require(_version(station) == version, f"in use is {_version(station)}, not {version}")
+    station.wait_ready()
+    (row,) = station.rows()[before:]
+    shown = station.pictures(row)
+    require(row["state"] == "saved" and whole(shown) == len(shown), f"the recording is {row}")
+    yield (
+        "scripts/upgrade while an order is recorded",
+        (f"it waits for the pedal; the video is whole; then {version} is in use"),
+    )
+
+    _make_release(station)
+    machine.run(f"echo 'raise SystemExit(1)' >> {RELEASE}/recorderd/station/run.py")
+    _begin(station)
+    code, said = _end(station)
+    require(code == "1" and "in use again" in said, f"it ended with {code}: {said[-800:]}")
+    require(_version(station) == version, f"in use is {_version(station)}, not {version}")
+    station.wait_ready()
+    station.check_all()
+    yield (
+        "an upgrade to a release that does not start",
+        (f"exit code 1, {version} is in use again and ready"),
+    )
+
+
+def interrupted(station: Station) -> Iterator[tuple[str, str]]:
+    """The plug is pulled in the middle of an upgrade: one of the two releases runs then."""
+    machine = station.machine
+    chance = random.Random(CUTS)
+    after_boot = []
+    for number in range(CUTS):
+        old, new = _version(station), _make_release(station)
+        station.wait_ready()
+        _begin(station)
+        # The first while packages are unpacked, the others while one takes the other's place.
+        _wait_for_words(station, "The change" if number else "The new release")
+        time.sleep(chance.uniform(0.0, 6.0))
+        machine.power_cut()
+        machine.boot()
+        station.wait_ready()
+        found = _version(station)
+        require(found in (old, new), f"{found} runs, neither {old} nor {new}")
+        after_boot.append("the new one" if found == new else "the old one")
+        _begin(station)
+        code, said = _end(station)
+        require(code == "0", f"the second scripts/upgrade ended with {code}: {said[-800:]}")
+        require(_version(station) == new, f"in use is {_version(station)}, not {new}")
+        station.wait_ready()
+        station.check_all()
+        require(all(map(has_ended, station.rows())), "a recording got no end")
+    yield (
+        f"{CUTS} upgrades with the plug pulled",
+        (f"after the boot {', '.join(after_boot)} runs; the next scripts/upgrade ends well"),
+    )
+
+
+def _make_release(station: Station) -> str:
+    """A checkout of the next version; returns what that is called."""
+    major, minor, patch = _version(station).split(".")
+    version = f"{major}.{minor}.{int(patch) + 1}"
+    station.machine.run(
+        f"rm -rf {RELEASE} && cp -a {CHECKOUT} {RELEASE} &&"
+        f" sed -i 's/^version = .*/version = \"{version}\"/' {RELEASE}/pyproject.toml"
+    )
+    return version
+
+
+def _version(station: Station) -> str:
+    return station.machine.run("recorderd --version").split()[-1]
+
+
+def _begin(station: Station) -> None:
+    """Start scripts/upgrade as a technician who stays logged in does."""
+    station.machine.run(
+        f"rm -f {LOG}; (setsid sh -c '{RELEASE}/scripts/upgrade --yes --wheels /media/wheels;"
+        f" echo exit code $?' > {LOG} 2>&1 < /dev/null &)"
+    )
+
+
+def _wait_for_words(station: Station, words: str) -> str:
+    deadline = time.monotonic() + UPGRADE_SECONDS
+    while words not in (said := station.machine.run(f"cat {LOG}", check=False)):
+        if time.monotonic() > deadline or "exit code" in said:
+            raise BrokenPromiseError(f"scripts/upgrade did not come to {words!r}: {said[-800:]}")
+        time.sleep(0.3)
+    return said
+
+
+def _end(station: Station) -> tuple[str, str]:
+    """Wait for the end of scripts/upgrade; returns its exit code and all that it said."""
+    said = _wait_for_words(station, "exit code")
+    return said.split()[-1], said
