@@ -21,10 +21,10 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     """What is wrong with a finished file, None if nothing is.
 
     Checks that the file is an ordinary MP4 from end to end, that its index holds `frames`
-    pictures, none of which lies where another one lies, that the first and the last one decode, and that the length is `duration_ns`
-    (monotonic clock, first to last picture) to within five milliseconds, so that a missing
-    picture shows. Raises OSError or av.FFmpegError with one of NO_RESOURCES: that says nothing
-    about the file.
+    pictures, none of which lies where another one lies, that the first and the last one decode,
+    and that the length is `duration_ns` (monotonic clock, first to last picture) to within five
+    milliseconds, so that a missing picture shows. Raises OSError or av.FFmpegError with one of
+    NO_RESOURCES: that says nothing about the file.
     """
     try:
         if not is_closed(path):
