@@ -32,6 +32,9 @@ TIME_BASE = Fraction(1, 90_000)
 BEGINNING_TAG = "monotonic_ns"
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SHARE = 0.4
+"""Of `sync_seconds`, for a fragment and for the pause between syncs: a fifth is left for what the
+disk takes, and for a fragment that is a picture longer."""
 
 
 def ticks(length_ns: Nanoseconds) -> int:
@@ -77,9 +80,9 @@ def pause_after_sync(usual_seconds: float, took_seconds: float) -> float:
 class FootageFile:
     """One file being written, with a text track of the wall clock. Used by one thread.
 
-    A second thread forces what was written onto the disk every half of `sync_seconds`, and the
-    fragments are as long, so that a power cut costs no more than that time, and what the disk
-    takes for a sync.
+    A second thread forces what was written onto the disk more than twice in `sync_seconds`, and
+    the fragments are as short, so that a power cut costs no more than that time, unless the disk
+    takes very long for a sync.
     """
 
     def __init__(self, path: Path, tags: Mapping[str, str], sync_seconds: float) -> None:
@@ -96,7 +99,7 @@ class FootageFile:
                 format="mp4",
                 options={
                     "movflags": "hybrid_fragmented+use_metadata_tags",
-                    "frag_duration": str(round(sync_seconds / 2 * 1_000_000)),
+                    "frag_duration": str(round(sync_seconds * _SHARE * 1_000_000)),
                     "flush_packets": "1",
                     # Else all pictures wait in memory for the next text of the clock track.
                     "max_interleave_delta": "1",
@@ -108,7 +111,7 @@ class FootageFile:
         self._written = threading.Event()
         self._closing = threading.Event()
         self._sync_problem: OSError | None = None
-        self._pause_seconds = sync_seconds / 2
+        self._pause_seconds = sync_seconds * _SHARE
         self._syncer = threading.Thread(target=self._sync, name=f"sync {path.stem[-12:]}")
         self._syncer.start()
 

@@ -243,19 +243,21 @@ def test_a_slow_disk_is_synced_again_sooner(took: float, pause: float) -> None:
 
 def test_a_failed_sync_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux reports a lost write to one fdatasync only; the next one looks fine."""
-    synced = threading.Event()
+    written, failed = threading.Event(), threading.Event()
     real = os.fdatasync
 
     def fails_once(descriptor: int) -> None:
-        if not synced.is_set():
-            synced.set()
+        if not failed.is_set():
+            written.wait(10)
+            failed.set()
             raise OSError(errno.EIO, "Input/output error")
         real(descriptor)
 
     monkeypatch.setattr(os, "fdatasync", fails_once)
     film = Film(tmp_path / "a.mp4", sync=0.002)
     film.write(0, 33_000_000)
-    assert synced.wait(10)
+    written.set()
+    assert failed.wait(10)
     with pytest.raises(StorageError, match="Input/output error") as caught:
         film.file.close()
     assert not is_disk_full(caught.value)
