@@ -31,6 +31,7 @@ from recorderd.core.events import (
     FrameScanned,
     PanelTestRequested,
     PedalChanged,
+    RecordingInterrupted,
     ShutdownRequested,
     TimePassed,
 )
@@ -211,6 +212,9 @@ class Station:
                 self._engine_started(process_id)
             case EngineGone(problem, crashed):
                 self._engine_gone(problem, crashed)
+            case RecordingInterrupted(reason=StopReason.STORAGE_LOST):
+                self._storage.doubt()
+                self.step(message)
             case StreamOpened():
                 self._stream_opened(message)
             case (

@@ -36,6 +36,8 @@ class StorageWatch:
         self._footage_id: str | None = None
         self._prepared = False
         self._closing = threading.Event()
+        self._woken = threading.Event()
+        """Set by `doubt` and `close`: the next look is now."""
         self._answered_ns: Nanoseconds | None = None
         self._thread = threading.Thread(target=self._run, name="storage watch")
 
@@ -47,8 +49,17 @@ class StorageWatch:
 
     def close(self, timeout: float) -> None:
         self._closing.set()
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+
+    def doubt(self) -> None:
+        """A file could not be written: all is well again once writing was tried, and not before.
+
+        A disk that fails may still look writable (Linux 6.15 and later do not mark an ext4
+        that gave up as read-only). Any thread.
+        """
+        self._woken.set()
 
     @property
     def silent_for(self) -> Nanoseconds:
@@ -57,6 +68,9 @@ class StorageWatch:
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            if self._woken.is_set():
+                self._woken.clear()
+                self._prepared = False
             problem, free_bytes = self._look()
             self._answered_ns = time.monotonic_ns()
             if problem is not None:
@@ -64,7 +78,7 @@ class StorageWatch:
             else:
                 self._listener(DiskMeasured(free_bytes))
                 self._listener(FaultCleared(Fault.STORAGE))
-            self._closing.wait(PERIOD_SECONDS)
+            self._woken.wait(PERIOD_SECONDS)
 
     def _look(self) -> tuple[str | None, int]:
         """What is wrong, in words that say what to do, and the free bytes."""

@@ -118,6 +118,22 @@ def test_problem_that_trying_out_does_not_meet(
     assert "The disk is full" in watched.problem()
 
 
+def test_disk_that_only_looks_writable(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched.watch.start(None)
+    watched.free_bytes()
+
+    def prepare(_settings: Settings, _footage_id: str | None) -> str:
+        raise StorageError("It cannot be written", "Check the cable")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(footage, "prepare", prepare)
+        watched.free_bytes()
+        watched.watch.doubt()
+        assert watched.problem() == "It cannot be written. Check the cable."
+        assert watched.problem() == "It cannot be written. Check the cable."
+    watched.free_bytes()
+
+
 def test_disk_that_hangs_is_silent(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that has never answered yet."""
     hanging, go_on = threading.Event(), threading.Event()

@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if not options.keep:
             machine.close()
-    print(f"\n{_table(lines)}")
+    print(f"\n{table(lines)}")
     bad = [line for line in lines if not line.good]
     print(f"\n{len(lines) - len(bad)} good, {len(bad)} bad")
     return 1 if bad or not lines else 0
@@ -163,7 +163,8 @@ def _mend(station: Station) -> None:
         station.wait_ready()
 
 
-def _table(lines: Sequence[Line]) -> str:
+def table(lines: Sequence[Line]) -> str:
+    """What was done, what was seen, the verdict and the seconds, in columns."""
     rows = [("what was done", "what was seen", "", "seconds")]
     for line in lines:
         done, seen = f"{line.trial}: {line.done}", line.seen[:600]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tests.vm.scenes import BENCH, BUSY, whole
 from tests.vm.station import SERVICES, STATE, Station, has_ended, require
-from tests.vm.trials.power import CLOCK_SECONDS, CUT_RATE, configure_for_cuts, kept_of, most_lost
-from tests.vm.trials.trial import settings
+from tests.vm.trials.power import CLOCK_SECONDS, configure_for_cuts, kept_of, most_lost
+from tests.vm.trials.trial import RATE, settings
 
 FOLDER = "/var/tmp/bench"
 DATA_MEGABYTES, LOG_MEGABYTES = 700, 1500
@@ -104,7 +104,7 @@ def _look_back(station: Station, mark: str, moment: float, promised: set[str]) -
     require(not missing, f"{mark}: promised, but gone: {missing}")
     newest = max(mine, key=lambda row: row["monotonic_ns"])
     intact = whole(station.pictures(newest, damaged=True))
-    gone = max(0.0, moment - (newest["monotonic_ns"] / 1e9 + intact / CUT_RATE))
+    gone = max(0.0, moment - (newest["monotonic_ns"] / 1e9 + intact / RATE))
     require(
         gone <= most_lost(newest["mode"]) + CLOCK_SECONDS,
         f"{mark}: {gone:.1f} s of {newest['id']} are gone",

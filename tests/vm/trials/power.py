@@ -9,13 +9,12 @@ from typing import Any
 
 from tests.vm.scenes import BENCH, BUSY, whole
 from tests.vm.station import Station, has_ended, require
-from tests.vm.trials.trial import settings
+from tests.vm.trials.trial import RATE, settings
 
 RECOVERY_SECONDS = 120.0
-CUT_RATE = 5
-"""Pictures a second: what is not yet encoded is lost, too, so the encoder must not lag behind,
-not even in a slow machine."""
 PRE_ROLL_SECONDS, SYNC_SECONDS, GOP_SECONDS = 1.0, 1.0, 2.0
+ENCODER_PICTURES = 12
+"""So many may be inside the encoder: its threads each work on one, and it looks ahead."""
 CLOCK_SECONDS = 0.3
 """How exactly host and machine agree about when the plug was pulled."""
 MODES = ("auto", "defer")
@@ -24,8 +23,8 @@ MODES = ("auto", "defer")
 def most_lost(mode: str) -> float:
     """Seconds that a power cut may cost, as recorderd/README.md says: what was not yet synced, a
     group of pictures or what the encoder holds, and the picture that was about to come."""
-    group = {"encode": GOP_SECONDS + PRE_ROLL_SECONDS}.get(mode, 1 / CUT_RATE)
-    return SYNC_SECONDS + group + 1 / CUT_RATE
+    encoded = GOP_SECONDS + PRE_ROLL_SECONDS + ENCODER_PICTURES / RATE
+    return SYNC_SECONDS + (encoded if mode == "encode" else 1 / RATE) + 1 / RATE
 
 
 def few(station: Station) -> Iterator[tuple[str, str]]:
@@ -72,7 +71,6 @@ def configure_for_cuts(station: Station, mode: str) -> None:
         settings(
             recording=recording,
             labels={"rearm_seconds": 0.5},
-            camera={"rate": float(CUT_RATE)},
         )
     )
 
@@ -107,7 +105,7 @@ def _one_cut(
         require(whole(shown) == len(shown), f"{row['id']}: pictures are missing: {shown}")
     last = plays[-1]
     intact = whole(station.pictures(last, damaged=True))
-    return last, max(0.0, cut_at - (last["monotonic_ns"] / 1e9 + intact / CUT_RATE))
+    return last, max(0.0, cut_at - (last["monotonic_ns"] / 1e9 + intact / RATE))
 
 
 def kept_of(rows: Sequence[Mapping[str, Any]], cut_at: float) -> list[Mapping[str, Any]]:

@@ -94,7 +94,7 @@ def _make_release(station: Station) -> str:
     version = f"{major}.{minor}.{int(patch) + 1}"
     station.machine.run(
         f"rm -rf {RELEASE} && cp -a {CHECKOUT} {RELEASE} &&"
-        f" sed -i 's/^version = .*/version = \"{version}\"/' {RELEASE}/pyproject.toml"
+        f" sed -i 's/^version = .*/version = \"{version}\"/' {RELEASE}/pyproject.toml && sync"
     )
     return version
 
