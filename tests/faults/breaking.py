@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -573,6 +574,10 @@ def _contents(rig: Rig) -> dict[str, bytes]:
     }
 
 
+def _has_fault(rig: Rig, fault: str) -> bool:
+    return fault in rig.daemon.status().get("faults", {})
+
+
 def no_gpio(folder: Path, count: int, random: Random) -> Iterator[Outcome]:
     """The lamps' pins cannot be used: it says so where it can, and records all the same."""
     for number in range(count):
@@ -589,7 +594,7 @@ def no_gpio(folder: Path, count: int, random: Random) -> Iterator[Outcome]:
             try:
                 if not rig.wait(rig.has_saved, 30):
                     outcome.violations.append("nothing is recorded without lamps")
-                if "panel" not in rig.daemon.status().get("faults", {}):
+                if not rig.wait(partial(_has_fault, rig, "panel"), 2.0):
                     outcome.violations.append("the missing panel is not named")
             finally:
                 station.terminate()

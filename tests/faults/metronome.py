@@ -28,16 +28,23 @@ class Metronome:
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / "beats", os.O_WRONLY | os.O_CREAT, 0o600)
         self._beats = [time.monotonic_ns()]
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="metronome", daemon=True)
         self._thread.start()
 
     def _beat(self) -> None:
         for number in count():
-            time.sleep(_PERIOD)
+            if self._ended.wait(_PERIOD):
+                return
             if number % _BEATS_TO_A_SYNC == 0:
                 os.pwrite(self._file, b".", 0)
                 os.fdatasync(self._file)
             self._beats.append(time.monotonic_ns())
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        os.close(self._file)
 
     def late_seconds(self, moment_ns: int) -> float:
         """By how much the machine may have delayed what had to be done before this moment."""

@@ -22,6 +22,7 @@ def test_only_what_was_late_before_the_moment_counts(
     assert metronome.late_seconds(start + round(5.5e9)) == pytest.approx(3 * 0.375)
     assert metronome.late_seconds(start + round(5.1e9)) == pytest.approx(3 * 0.375)
     assert metronome.late_seconds(start + round(8.0e9)) == 0.0
+    metronome.close()
 
 
 def test_it_beats(tmp_path: Path) -> None:
@@ -31,3 +32,4 @@ def test_it_beats(tmp_path: Path) -> None:
     while len(metronome._beats) < before + 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert len(metronome._beats) >= before + 3
+    metronome.close()
