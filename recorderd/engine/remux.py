@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import mmap
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,7 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 from recorderd.engine.footage_file import storage_errors
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import Beginning, Patch
-from recorderd.store.footage import FOOTAGE_MODE
+from recorderd.store.footage import FOOTAGE_MODE, sync_file
 
 _ORDINARY_BYTES: Final = 64 << 20
 """More than FFmpeg needs to read a whole video of ours."""
@@ -31,7 +30,9 @@ _OPTIONS: Final = {
 
 
 @contextlib.contextmanager
-def opened(path: Path, end: int | None, patch: Patch | None) -> Iterator[InputContainer]:
+def opened(
+    path: Path, end: int | None = None, patch: Patch | None = None
+) -> Iterator[InputContainer]:
     """Open a file of ours: with `end` only so many bytes of it, with `patch` as if it were in it.
 
     Raises OSError or av.FFmpegError.
@@ -119,12 +120,8 @@ def remux(
                     packet.stream = streams[packet.stream_index]
                     whole.mux_one(packet)
         with storage_errors(target):
-            descriptor = os.open(target, os.O_RDONLY)
-            try:
-                os.fchmod(descriptor, FOOTAGE_MODE)
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
+            target.chmod(FOOTAGE_MODE)
+        sync_file(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             target.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from recorderd.engine.footage_file import storage_errors
-from recorderd.engine.remux import remux
+from recorderd.engine.remux import is_whole, opened, remux
 from recorderd.errors import StorageError
 
 MOST_GROUPS = 600
@@ -57,7 +57,7 @@ def leave_out_torn_end(path: Path) -> bool:
 
 def _end_plays(path: Path) -> bool:
     try:
-        with av.open(str(path), "r", format="mp4", metadata_errors="replace") as container:
+        with opened(path) as container:
             stream = container.streams.video[0]
             if stream.duration is not None:
                 end = (stream.start_time or 0) + stream.duration
@@ -72,13 +72,13 @@ def _pictures_until_torn(path: Path) -> int | None:
 
     None if that many are torn that not all were looked at.
     """
-    with av.open(str(path), "r", format="mp4", metadata_errors="replace") as container:
+    with opened(path) as container:
         stream = container.streams.video[0]
         groups: list[_Group] = []
         packets: list[bytes] = []
         first = count = 0
         for packet in container.demux(stream):
-            if not packet.size:
+            if packet.dts is None or not is_whole(packet):
                 continue
             if packet.is_keyframe and packets:
                 groups = [*groups[1 - MOST_GROUPS :], _Group(first, tuple(packets))]

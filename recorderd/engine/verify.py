@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
+from recorderd.engine.remux import opened
 from recorderd.mp4.boxes import is_closed
 
 NO_RESOURCES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE})
@@ -29,7 +30,7 @@ def problem_of(path: Path, frames: int, duration_ns: Nanoseconds) -> str | None:
     try:
         if not is_closed(path):
             return "the file was not closed, or something is cut off"
-        with av.open(str(path), "r", format="mp4", metadata_errors="replace") as container:
+        with opened(path) as container:
             stream = container.streams.video[0]
             if stream.frames != frames:
                 return f"the file holds {stream.frames} pictures, {frames} were written"

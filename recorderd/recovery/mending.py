@@ -16,7 +16,7 @@ from recorderd.mp4.boxes import is_closed
 from recorderd.settings import Settings
 from recorderd.station.ledger import missing_ms
 from recorderd.store.catalogue import Catalogue
-from recorderd.store.footage import publish, sync_folder
+from recorderd.store.footage import sync_folder
 from recorderd.store.schema import Recording
 from recorderd.store.set_aside import set_aside
 
@@ -61,14 +61,11 @@ def mend(path: Path, settings: Settings) -> Mended | None:
     made = put_together(path, whole)
     if made is None:
         return None
-    kept = None if made.complete else set_aside(path, settings.set_aside_folder)
+    kept = None if made.complete else set_aside(path, settings.set_aside_folder, stays=True)
     with storage_errors(path):
-        if kept is None:
-            os.replace(whole, path)  # noqa: PTH105
-            sync_folder(path.parent)
-            sync_folder(whole.parent)
-        else:
-            publish(whole, path)
+        os.replace(whole, path)  # noqa: PTH105
+        sync_folder(path.parent)
+        sync_folder(whole.parent)
     return Mended(made.facts, path.stat().st_size, kept)
 
 

@@ -11,14 +11,16 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from peewee import Database
 
 from recorderd.config import load, without_password
 from recorderd.errors import CatalogueError, RecorderdError
 from recorderd.store.database import for_reading, open_for_reading, sqlite_path, translated
-from recorderd.store.footage import sync_folder
+from recorderd.store.footage import sync_file, sync_folder
 from recorderd.store.migrations import MIGRATIONS
 from recorderd.store.schema import schema_version
 
@@ -42,13 +44,11 @@ def save(url: str, file: Path) -> bool:
     half_made = file.with_name(f"{file.name}.new")
     with translated(url):
         half_made.unlink(missing_ok=True)
-        with (
-            closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(half_made)) as copy,
-        ):
+        with _opened(url) as catalogue, closing(sqlite3.connect(half_made)) as copy:
+            source: sqlite3.Connection = catalogue.connection()  # type: ignore[no-untyped-call]
             source.backup(copy)
         half_made.chmod(stat.S_IMODE(path.stat().st_mode))
-        _sync(half_made)
+        sync_file(half_made)
         half_made.replace(file)
         sync_folder(file.parent)
     return True
@@ -81,11 +81,16 @@ def restore(url: str, file: Path) -> Path | None:
 
 
 def _version(url: str) -> int:
+    with _opened(url) as database, translated(url):
+        return schema_version(database)
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
     database = for_reading(url)
     open_for_reading(database, url)
     try:
-        with translated(url):
-            return schema_version(database)
+        yield database
     finally:
         database.close()
 
@@ -94,14 +99,6 @@ def _remove(file: Path) -> None:
     """A database, and what SQLite has left beside it when it was only read."""
     for suffix in ("", "-wal", "-shm"):
         file.with_name(file.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

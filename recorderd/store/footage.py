@@ -117,6 +117,16 @@ def sync_folder(path: Path) -> None:
         _sync_folder(path)
 
 
+def sync_file(path: Path) -> None:
+    """Force what is in a file onto the disk. Raises StorageError."""
+    with translated(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def publish(incoming: Path, final: Path) -> None:
     """Move a closed file to its final place so that a power cut never loses it.
 
@@ -125,12 +135,7 @@ def publish(incoming: Path, final: Path) -> None:
     both names, calling it again finishes the move. An existing other file is never
     overwritten. Raises StorageError.
     """
-    with translated(incoming):
-        descriptor = os.open(incoming, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_file(incoming)
     with translated(final):
         _move_into_day_folder(incoming, final)
         _sync_folder(final.parent)
@@ -338,7 +343,7 @@ def _move_into_day_folder(incoming: Path, final: Path) -> None:
     for attempt in range(attempts):
         try:
             _make_day_folders(final)
-            _give_second_name(incoming, final)
+            give_second_name(incoming, final)
         except FileNotFoundError:
             if attempt == attempts - 1 or final.parent.is_dir():
                 raise
@@ -346,8 +351,11 @@ def _move_into_day_folder(incoming: Path, final: Path) -> None:
             return
 
 
-def _give_second_name(incoming: Path, final: Path) -> None:
-    """Link `final` to the file, which fails where there is one already, unlike a rename."""
+def give_second_name(incoming: Path, final: Path) -> None:
+    """Link `final` to the file, which fails where there is one already, unlike a rename.
+
+    Where no file can have two names it is moved. Raises OSError.
+    """
     try:
         os.link(incoming, final)
     except FileExistsError:

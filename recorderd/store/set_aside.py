@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from recorderd.core.model import RecordingId
-from recorderd.store.footage import RecordingFiles, sync_folder, translated
+from recorderd.store.footage import RecordingFiles, give_second_name, sync_folder, translated
 
 RECORDING_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How a recording's id stands in the names of its files."""
@@ -30,10 +30,12 @@ class SetAsideFile:
     recording_id: RecordingId | None
 
 
-def set_aside(path: Path, folder: Path) -> Path:
+def set_aside(path: Path, folder: Path, *, stays: bool = False) -> Path:
     """Move a file into the folder, never over another one; returns where it lies now.
 
-    The new name is on the disk before this returns. Raises StorageError.
+    With `stays` it keeps its old name, too, until another file takes that: at no instant is
+    there none. Only where a file cannot have two names is it moved all the same.
+    The new name is on the disk before this returns. May be repeated. Raises StorageError.
     """
     with translated(folder):
         folder.mkdir(mode=0o750, exist_ok=True)
@@ -42,8 +44,12 @@ def set_aside(path: Path, folder: Path) -> Path:
             target
             for number in range(1, 10_000)
             if not os.path.lexists(target := folder / f"{path.stem}.{number}{path.suffix}")
+            or (stays and target.samefile(path))
         )
-        path.rename(target)
+        if stays:
+            give_second_name(path, target)
+        else:
+            path.rename(target)
         sync_folder(folder)
         sync_folder(path.parent)
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from recorderd.engine import salvage, verify
 from recorderd.engine.remux import remux
 from recorderd.mp4.boxes import Patch, is_closed
+from recorderd.recovery.mending import mend
 from tests.engine.pictures import numbers_in
 from tests.recovery.disk import COUNT, LENGTH_MS, Disk, video
 
@@ -67,9 +69,8 @@ def test_what_plays_is_saved(tmp_path: Path, codec: str, how: str, share: float)
     assert disk.found() == []
 
 
-def test_where_the_mended_file_holds_less_the_original_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def half_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The muxer may refuse pictures that can be read."""
     real = remux
 
@@ -79,6 +80,10 @@ def test_where_the_mended_file_holds_less_the_original_is_kept(
         real(source, target, source.stat().st_size // 2, patch, tags)
 
     monkeypatch.setattr(salvage, "remux", shorter)
+
+
+@pytest.mark.usefixtures("half_is_refused")
+def test_where_the_mended_file_holds_less_the_original_is_kept(tmp_path: Path) -> None:
     disk = Disk(tmp_path).prepare()
     path = disk.save()
     cut = path.read_bytes()[: path.stat().st_size * 3 // 4]
@@ -94,3 +99,26 @@ def test_where_the_mended_file_holds_less_the_original_is_kept(
     with disk.catalogue() as catalogue, catalogue.reading() as tables:
         events = [event.detail for event in tables.events.select()]
     assert any(str(kept) in detail for detail in events)
+
+
+@pytest.mark.usefixtures("half_is_refused")
+def test_at_no_instant_there_is_no_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plug is pulled when the original was set aside and nothing has taken its place yet."""
+    disk = Disk(tmp_path).prepare()
+    path = disk.save()
+    cut = path.read_bytes()[: path.stat().st_size * 3 // 4]
+    path.write_bytes(cut)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", lambda *_: _pulled())
+        with pytest.raises(KeyboardInterrupt):
+            mend(path, disk.settings)
+    (kept,) = disk.settings.set_aside_folder.iterdir()
+    assert path.read_bytes() == kept.read_bytes() == cut
+    disk.repair()
+    assert [each.read_bytes() for each in disk.settings.set_aside_folder.iterdir()] == [cut]
+    assert disk.row()["state"] == "recovered"
+    assert disk.found() == []
+
+
+def _pulled() -> None:
+    raise KeyboardInterrupt

@@ -58,6 +58,17 @@ def test_none_is_made_before_there_is_a_catalogue(tmp_path: Path) -> None:
     assert not backup.save(f"sqlite:///{tmp_path}/none.db", tmp_path / "copy.db")
 
 
+def test_folder_with_characters_that_addresses_use(tmp_path: Path) -> None:
+    folder = tmp_path / "50 % #1?"
+    folder.mkdir()
+    url = f"sqlite:///{folder / 'catalogue.db'}"
+    Catalogue.open(url, "bench").close()
+    _set_version(folder / "catalogue.db", len(MIGRATIONS) - 1)
+    _write(folder / "catalogue.db", "before")
+    assert backup.save(url, tmp_path / "copy.db")
+    assert _words(tmp_path / "copy.db") == ["before"]
+
+
 def test_the_old_catalogue_comes_back_and_the_new_one_is_kept(
     catalogue: Path, tmp_path: Path
 ) -> None:

@@ -143,15 +143,15 @@ def test_day_folder_that_retention_takes_away_is_made_again(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incoming, final = incoming_file(ready)
-    original = footage._give_second_name
+    original = footage.give_second_name
 
     def too_late(incoming: Path, final: Path) -> None:
-        monkeypatch.setattr(footage, "_give_second_name", original)
+        monkeypatch.setattr(footage, "give_second_name", original)
         footage.remove_empty_folders(ready.footage_folder, final)
         assert not final.parent.exists()
         original(incoming, final)
 
-    monkeypatch.setattr(footage, "_give_second_name", too_late)
+    monkeypatch.setattr(footage, "give_second_name", too_late)
     publish(incoming, final)
     assert final.exists()
 
