@@ -51,8 +51,9 @@ log = structlog.get_logger("finisher")
 
 def moment() -> Moment:
     """Now, and whether its date can be believed."""
-    is_set = clock.synchronisation() == clock.SYNCHRONISED
-    return Moment(datetime.now(UTC), is_set, boot_id(), time.monotonic_ns())
+    right_ns, now_ns = clock.synchronised_offset_ns(), time.monotonic_ns()
+    at = datetime.now(UTC) if right_ns is None else clock.utc_of(now_ns + right_ns)
+    return Moment(at, right_ns is not None, boot_id(), now_ns)
 
 
 def rules_of(settings: Settings) -> RetentionRules:
@@ -124,7 +125,7 @@ class Housekeeping:
                     self.look()
                 except CatalogueError as error:
                     log.warning("deleting and holding wait for the catalogue", problem=str(error))
-                except OSError as error:
+                except (OSError, StorageError) as error:
                     log.warning("deleting and holding wait for the disk", problem=str(error))
                 self._leaving.wait(LOOK_SECONDS)
         except BaseException as error:
@@ -132,7 +133,10 @@ class Housekeeping:
             self._leaving.set()
 
     def look(self) -> None:
-        """Take in what shall be held, then delete a few. Raises CatalogueError, OSError."""
+        """Take in what shall be held, then delete a few.
+
+        Raises CatalogueError, StorageError, OSError.
+        """
         if not self._idleness.catalogue_exists():
             return
         if self._rules.any:
@@ -216,7 +220,12 @@ class Housekeeping:
         ):
             if self._leaving.is_set():
                 break
-            if removal.delete_spare(doomed):
+            try:
+                deleted = removal.delete_spare(doomed)
+            except StorageError as error:
+                self._complain_once(doomed.name, error, "a set-aside file", file=doomed.name)
+                continue
+            if deleted:
                 freed += doomed.bytes
                 log.info("set-aside file deleted", file=doomed.name, reason=doomed.reason.value)
         return freed
@@ -270,14 +279,9 @@ class Housekeeping:
         try:
             removal.finish(going)
         except StorageError as error:
-            if self._failed.get(going.id) != str(error):
-                self._failed[going.id] = str(error)
-                log.warning(
-                    "a video cannot be deleted",
-                    order_id=going.order_id,
-                    recording_id=going.id,
-                    problem=str(error),
-                )
+            self._complain_once(
+                going.id, error, "a video", order_id=going.order_id, recording_id=going.id
+            )
         else:
             self._failed.pop(going.id, None)
             log.info(
@@ -286,6 +290,11 @@ class Housekeeping:
                 recording_id=going.id,
                 **({"reason": doomed.reason.value} if doomed else {}),
             )
+
+    def _complain_once(self, key: str, error: StorageError, what: str, **facts: str) -> None:
+        if self._failed.get(key) != str(error):
+            self._failed[key] = str(error)
+            log.warning(f"{what} cannot be deleted", problem=str(error), **facts)
 
     def _prune_events(self, catalogue: Catalogue) -> None:
         days = self._settings.retention.events_days

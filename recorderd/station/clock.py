@@ -48,7 +48,7 @@ def wall_minus_monotonic_ns() -> Nanoseconds:
 
 def wall_time(monotonic_ns: Nanoseconds) -> datetime:
     """The UTC time of a monotonic moment of this boot, by the clock as it is set now."""
-    return _moment(monotonic_ns + wall_minus_monotonic_ns())
+    return utc_of(monotonic_ns + wall_minus_monotonic_ns())
 
 
 def synchronisation() -> str:
@@ -107,7 +107,7 @@ class StationClock:
 
     def time_of(self, monotonic_ns: Nanoseconds) -> datetime:
         """The UTC time of a monotonic moment of this boot."""
-        return _moment(monotonic_ns + self.offset_ns)
+        return utc_of(monotonic_ns + self.offset_ns)
 
     def look(self) -> bool:
         """Once a second. True if what was dated without a right clock has to be dated anew."""
@@ -174,5 +174,6 @@ def _slept_ns() -> Nanoseconds:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
 
 
-def _moment(since_1970_ns: Nanoseconds) -> datetime:
+def utc_of(since_1970_ns: Nanoseconds) -> datetime:
+    """The UTC time so many nanoseconds after 1970 began."""
     return datetime.fromtimestamp(since_1970_ns / 1e9, UTC)

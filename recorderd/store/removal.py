@@ -92,22 +92,26 @@ class Removal:
         ]
 
     def delete_spare(self, spare: DoomedSpare) -> bool:
-        """Delete a file that was set aside; False if somebody holds its recording by now."""
+        """Delete a file that was set aside; False if somebody holds its recording by now.
+
+        Raises StorageError, and then says nothing in the event log.
+        """
         path = self._settings.set_aside_folder / spare.name
         match = RECORDING_ID.search(spare.name)
         with holds.locked(self._settings):
             holds.take_in_locked(self._settings, self._catalogue)
-            with self._catalogue.transaction() as tables:
+            with self._catalogue.reading() as tables:
                 found = tables.recordings.get_or_none(
                     tables.recordings.id == (match[0] if match else None)
                 )
-                if found is None or found.held:
-                    return False
-                why = f"{spare.name}: {spare.reason.value}"
-                self._enter(tables, found, "set-aside file deleted", why)
+            if found is None or found.held:
+                return False
             with footage.translated(path):
                 path.unlink(missing_ok=True)
-                footage.sync_folder(path.parent)
+            footage.sync_folder(path.parent)
+            why = f"{spare.name}: {spare.reason.value}"
+            with self._catalogue.transaction() as tables:
+                self._enter(tables, found, "set-aside file deleted", why)
         return True
 
     def begin(self, recording_id: RecordingId, reason: Reason) -> Going | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -97,6 +98,30 @@ def test_what_was_set_aside_of_a_held_order_stays(shelf: Shelf) -> None:
     assert ask(shelf.settings, request, lambda: True)
     keeper(shelf).look()
     assert path.exists()
+
+
+def test_set_aside_file_that_cannot_be_deleted_holds_nobody_up(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [shelf.put(f"SO-{number}", days_ago=31) for number in range(2)]
+    stuck, other = spare(shelf, ids[0]), spare(shelf, ids[1])
+    real = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    keeping = keeper(shelf)
+    with capture_logs() as entries:
+        keeping.look()
+        keeping.look()
+    assert (stuck.exists(), other.exists()) == (True, False)
+    assert [shelf.state(each) for each in ids] == ["deleted", "deleted"]
+    assert not [each for each in shelf.events(ids[0]) if "set-aside" in each[0]]
+    said = [each for each in entries if each["event"] == "a set-aside file cannot be deleted"]
+    assert [each["file"] for each in said] == [stuck.name]
 
 
 def test_nothing_goes_by_default(tmp_path: Path) -> None:
