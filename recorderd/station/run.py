@@ -90,8 +90,7 @@ class _Stations:
                 remedy=error.remedy,
             )
             return
-        if settings == self._settings:
-            self._next = None
+        if settings == (self._next or self._settings):
             log.info("the settings are the same as before")
             return
         self._next = settings

@@ -94,7 +94,7 @@ DISK_SILENCE = nanoseconds(5)
 HEARTBEAT_LIMIT = nanoseconds(10)
 WRITING_LIMIT = nanoseconds(10)
 CATALOGUE_DEADLINE_SECONDS = 10.0
-CLOSING_SECONDS = 30.0
+CLOSING_SECONDS = 90.0
 """What `_close` may take at most: the engine, the disk and the catalogue are waited for."""
 
 _Result = TypeVar("_Result")
@@ -509,6 +509,7 @@ class Station:
             self.submit(lambda catalogue: catalogue.note_all(entries))
 
     def _close(self) -> None:
+        self._watchdog.more_time(CLOSING_SECONDS)
         self._link.close()
         self._storage.close(timeout=2)
         self._event_log.flush()
