@@ -156,19 +156,36 @@ def test_garbage_is_left_where_it_is(tmp_path: Path, content: bytes) -> None:
     assert files.incoming_video.read_bytes() == content
 
 
+def _without_pictures(video: bytes) -> bytes:
+    """As a power cut leaves a file that was never synced: its index, and zeros."""
+    zeros = bytearray(video)
+    with av.open(io.BytesIO(video), "r", format="mp4") as container:
+        for packet in container.demux(video=0):
+            if packet.size:
+                position = packet.pos or 0
+                zeros[position : position + packet.size] = bytes(packet.size)
+    return bytes(zeros)
+
+
 def test_pictures_of_which_no_page_reached_the_disk_are_none(
     workshop: Path, files: RecordingFiles
 ) -> None:
-    _, closed = footage(workshop, "h264")
-    with av.open(io.BytesIO(closed), "r", format="mp4") as container:
-        places = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
-    zeros = bytearray(closed)
-    for position, size in places:
-        zeros[position : position + size] = bytes(size)
-    files.incoming_video.write_bytes(zeros)
+    files.incoming_video.write_bytes(_without_pictures(footage(workshop, "h264")[1]))
     assert isinstance(salvage(ID, files), NothingLeft)
     assert files.incoming_video.exists(), "it is set aside by whoever writes the row"
     assert not files.video.exists()
+
+
+def test_a_video_in_its_place_is_not_lost_for_what_lies_in_incoming(
+    workshop: Path, files: RecordingFiles
+) -> None:
+    _, closed = footage(workshop, "h264")
+    files.video.parent.mkdir(parents=True, exist_ok=True)
+    files.video.write_bytes(closed)
+    files.incoming_video.write_bytes(_without_pictures(closed))
+    with pytest.raises(StorageError):
+        salvage(ID, files)
+    assert files.video.read_bytes() == closed
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "h264", "hevc"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recorderd.core.model import Mode, RecordingId
-from recorderd.core.retention import Awaited, Kept, Reason
+from recorderd.core.retention import Awaited, DoomedSpare, Kept, Reason
 from recorderd.errors import StorageError
 from recorderd.store import footage
 from recorderd.store.catalogue import Catalogue
@@ -266,3 +266,24 @@ class TestListing:
         recording_id = shelf.put(size=77)
         change(shelf.catalogue, HoldRequest.now(HoldAction.HOLD, "SO-1", "Anna", "a complaint"))
         assert shelf.removal.kept(NOW) == [Kept(recording_id, 77, 0.0, held=True)]
+
+
+class TestSetAside:
+    def test_held_in_the_last_moment_it_stays(self, shelf: Shelf) -> None:
+        doomed = self._doomed(shelf)
+        assert ask_to_hold(shelf)
+        assert not shelf.removal.delete_spare(doomed)
+        assert (shelf.settings.set_aside_folder / doomed.name).exists()
+
+    def test_it_is_gone_from_the_disk_before_the_event_log_says_so(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        doomed, syncs = self._doomed(shelf), Syncs(monkeypatch)
+        assert shelf.removal.delete_spare(doomed)
+        assert doomed.name not in syncs.folders[shelf.settings.set_aside_folder]
+
+    def _doomed(self, shelf: Shelf) -> DoomedSpare:
+        path = shelf.settings.set_aside_folder / f"{shelf.put()}.1.mp4"
+        path.parent.mkdir()
+        path.write_bytes(b"x")
+        return DoomedSpare(path.name, 1, Reason.AGE)
