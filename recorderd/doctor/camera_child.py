@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import av
@@ -37,8 +37,22 @@ _POLL_SECONDS = 0.1
 _LET_GO_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """How far everything had been counted at one moment."""
+
+    monotonic_ns: Nanoseconds
+    pictures: int
+    damaged: int
+    bytes: int
+    gaps: int
+
+
 class _Counted:
-    """A source that keeps the books: bytes, and the longest wait between two pictures."""
+    """A source that keeps the books: bytes, and each wait between two pictures.
+
+    Written by the capture thread, read by any.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -46,7 +60,7 @@ class _Counted:
         self.interrupt = source.interrupt
         self.close = source.close
         self.bytes = 0
-        self.longest_gap_ns: Nanoseconds = 0
+        self.gaps_ns: list[Nanoseconds] = []
         self._last_ns: Nanoseconds | None = None
 
     def read(self) -> SourcePacket | None:
@@ -54,7 +68,7 @@ class _Counted:
         if packet is not None:
             self.bytes += len(packet.data)
             if self._last_ns is not None:
-                self.longest_gap_ns = max(self.longest_gap_ns, packet.decode_ns - self._last_ns)
+                self.gaps_ns.append(packet.decode_ns - self._last_ns)
             self._last_ns = packet.decode_ns
         return packet
 
@@ -68,11 +82,8 @@ class Look:
         self._description: StreamDescription | None = None
         self._problem = ""
         self._ended = False
-        self._began_ns: Nanoseconds = 0
-        self._pictures_before = self._bytes_before = 0
         self._views: list[View] = []
         self._source: _Counted | None = None
-        self._changed = threading.Condition()
         camera = settings.camera
         self._scanner = Scanner(settings.labels, camera.width, camera.height)
         self._feed = ScanFeed(self._scanner, settings.labels, self._heard, onlooker=self._scanned)
@@ -85,8 +96,10 @@ class Look:
         self._capture.start()
         try:
             description = self._wait_for_first_picture()
+            # What came while the camera was opened came at its own pace.
+            before = self._count()
             self._look_on(request)
-            return self._found(description)
+            return self._found(description, before)
         finally:
             self._feed.close(_LET_GO_SECONDS)
             self._capture.close(_LET_GO_SECONDS)
@@ -98,40 +111,49 @@ class Look:
             if self._capture.counters.pictures and self._description is not None:
                 return self._description
             time.sleep(_POLL_SECONDS / 10)
-        if self._problem:
-            problem, _, remedy = self._problem.partition(". ")
-            raise DeviceError(problem, remedy.rstrip("."))
+        self._raise_problem()
         raise self._capture.silence
 
     def _look_on(self, request: LookRequest) -> None:
-        """Count from here on: what came while the camera was opened came at its own pace."""
-        self._began_ns = time.monotonic_ns()
-        self._pictures_before = self._capture.counters.pictures
-        self._bytes_before = self._source.bytes if self._source else 0
         began = time.monotonic()
-        while (passed := time.monotonic() - began) < request.most_seconds and not self._ended:
+        while (passed := time.monotonic() - began) < request.most_seconds:
+            if self._ended or self._problem:
+                break
             if passed >= request.seconds and shows_label(self._views):
                 break
             time.sleep(_POLL_SECONDS)
 
-    def _found(self, description: StreamDescription) -> CameraLook:
+    def _raise_problem(self) -> None:
         if self._problem:
             problem, _, remedy = self._problem.partition(". ")
             raise DeviceError(problem, remedy.rstrip("."))
-        source = self._source
-        seconds = (time.monotonic_ns() - self._began_ns) / 1e9
-        counters = self._capture.counters
+
+    def _count(self) -> _Count:
+        counters, source = self._capture.counters, self._source
+        return _Count(
+            time.monotonic_ns(),
+            counters.pictures,
+            counters.damaged,
+            source.bytes if source else 0,
+            len(source.gaps_ns) if source else 0,
+        )
+
+    def _found(self, description: StreamDescription, before: _Count) -> CameraLook:
+        self._raise_problem()
+        now, source = self._count(), self._source
+        gaps_ns = source.gaps_ns[before.gaps :] if source else []
+        seconds = (now.monotonic_ns - before.monotonic_ns) / 1e9
         return CameraLook(
             codec=description.codec,
             width=description.width,
             height=description.height,
             rate=float(description.rate),
             pixel_format=description.pixel_format,
-            pictures=counters.pictures - self._pictures_before,
-            damaged=counters.damaged,
+            pictures=now.pictures - before.pictures,
+            damaged=now.damaged - before.damaged,
             seconds=seconds,
-            longest_gap_seconds=source.longest_gap_ns / 1e9 if source else None,
-            bytes_per_second=(source.bytes - self._bytes_before) / seconds if source else 0.0,
+            longest_gap_seconds=max(gaps_ns, default=0) / 1e9,
+            bytes_per_second=(now.bytes - before.bytes) / seconds,
             views=tuple(self._views),
         )
 
