@@ -24,6 +24,12 @@ class RecorderdError(Exception):
         self.remedy = remedy
 
 
+def parted(text: str) -> tuple[str, str]:
+    """(problem, remedy) of an error that was written out by `str`; no remedy if it has none."""
+    problem, _, remedy = text.removesuffix(".").partition(". ")
+    return problem, remedy
+
+
 class DeviceError(RecorderdError):
     """A camera, lamp, pedal or encoder is missing or misbehaves. Transient: try again."""
 

@@ -26,7 +26,7 @@ from recorderd.engine.scan_feed import ScanFeed
 from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
 from recorderd.engine.sources import make_source
-from recorderd.errors import DeviceError
+from recorderd.errors import DeviceError, parted
 from recorderd.settings import Settings
 from recorderd.station.rules import rules_of
 
@@ -125,8 +125,7 @@ class Look:
 
     def _raise_problem(self) -> None:
         if self._problem:
-            problem, _, remedy = self._problem.partition(". ")
-            raise DeviceError(problem, remedy.rstrip("."))
+            raise DeviceError(*parted(self._problem))
 
     def _count(self) -> _Count:
         counters, source = self._capture.counters, self._source

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from recorderd.aim.live import LiveView, View
-from recorderd.errors import DeviceError
+from recorderd.errors import DeviceError, parted
 from recorderd.settings import Settings
 from recorderd.status import NotRunning, read_status
 from recorderd.store.identity import boot_id
@@ -137,10 +137,10 @@ def _counters(status: Mapping[str, Any]) -> tuple[int, int]:
 
 def _camera_fault(status: Mapping[str, Any]) -> DeviceError:
     faults = status.get("faults") or {}
-    problem, _, remedy = str(faults.get("camera") or faults.get("engine") or "").partition(". ")
+    problem, remedy = parted(str(faults.get("camera") or faults.get("engine") or ""))
     return DeviceError(
         problem or "The station has no picture from its camera yet",
-        remedy.rstrip(".") or "Wait some seconds and run recorderd doctor again",
+        remedy or "Wait some seconds and run recorderd doctor again",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from recorderd.core.events import FaultRaised, PedalChanged
 from recorderd.core.signals import Signal
-from recorderd.errors import DeviceError
+from recorderd.errors import DeviceError, parted
 from recorderd.panel import test_request
 from recorderd.panel.base import PanelEvent
 from recorderd.panel.panel import Panel, open_panel
@@ -87,11 +87,11 @@ class PanelOfOurOwn:
         self._problem = ""
         self._panel: Panel = open_panel(settings, self._heard)
         with self._changed:
-            if self._changed.wait_for(lambda: self._problem, _OPEN_SECONDS):
-                problem = self._problem
-        if self._problem:
+            self._changed.wait_for(lambda: self._problem, _OPEN_SECONDS)
+            problem = self._problem
+        if problem:
             self.close()
-            raise DeviceError(problem.rstrip("."), "")
+            raise DeviceError(*parted(problem))
 
     def play_test(self) -> None:
         self._panel.play(Signal.TEST)

@@ -129,6 +129,8 @@ def test_pins_that_do_not_exist(tmp_path: Path) -> None:
     finding = guarded(LampsCheck(), examination(loaded))
     assert finding.verdict is Verdict.BAD
     assert finding.remedy
+    assert finding.remedy not in finding.seen
+    assert not finding.remedy.endswith(".")
 
 
 def test_a_fault_of_the_panel_is_told_without_hands(tmp_path: Path) -> None:

@@ -161,6 +161,13 @@ def station_has_a_fault(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Exa
     return StationCheck(), examination(loaded)
 
 
+def station_has_two_faults(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examination]:
+    loaded = loaded_in(folder)
+    faults = {"camera": "It was unplugged. Plug it in.", "panel": "A pin is in use. End that."}
+    publish(loaded, faults=faults)
+    return StationCheck(), examination(loaded)
+
+
 def station_not_running(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examination]:
     return StationCheck(), examination(loaded_in(folder))
 
@@ -270,6 +277,7 @@ SEEDED: list[tuple[Seed, Verdict, str, str]] = [
     (service_failed, Verdict.BAD, "has failed (exit-code)", "journalctl"),
     (no_service_installed, Verdict.WARNING, "no service is installed", "scripts/install"),
     (station_has_a_fault, Verdict.BAD, "camera was unplugged", "Plug the camera in again"),
+    (station_has_two_faults, Verdict.BAD, "unplugged; A pin is in use", "Plug it in. End that"),
     (station_not_running, Verdict.WARNING, "not running", "systemctl start recorderd"),
     (helpers_not_running, Verdict.WARNING, "not sealed", "recorderd-finisher"),
     (pages_not_served, Verdict.BAD, "nobody answers at http://127.0.0.1:1/", "recorderd web"),

@@ -8,7 +8,7 @@ from typing import Final
 from recorderd.core.model import Fault
 from recorderd.doctor.check import Finding, bad, good, skipped
 from recorderd.doctor.examination import Examination
-from recorderd.errors import DeviceError
+from recorderd.errors import DeviceError, parted
 from recorderd.settings import PanelSettings
 from recorderd.terminal import escaped
 
@@ -115,8 +115,7 @@ def _problem(examination: Examination) -> Finding | None:
     try:
         _ = examination.panel  # Opens the pins.
     except DeviceError as error:
-        problem, _, remedy = error.problem.partition(". ")
-        return bad(escaped(problem), escaped(error.remedy or remedy) or _WIRING)
+        return bad(escaped(error.problem), escaped(error.remedy) or _WIRING)
     return None
 
 
@@ -125,8 +124,8 @@ def _fault(examination: Examination, fault: Fault) -> Finding | None:
     faults = (examination.status or {}).get("faults") or {}
     if fault not in faults:
         return None
-    problem, _, remedy = str(faults[fault]).partition(". ")
-    return bad(escaped(problem), escaped(remedy.rstrip(".")) or _WIRING)
+    problem, remedy = parted(str(faults[fault]))
+    return bad(escaped(problem), escaped(remedy) or _WIRING)
 
 
 def _pins(panel: PanelSettings, *names: str) -> tuple[tuple[str, str], ...]:

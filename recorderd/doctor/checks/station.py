@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recorderd.doctor.check import Finding, bad, good, warning
 from recorderd.doctor.examination import Examination
+from recorderd.errors import parted
 from recorderd.status import NotRunning
 from recorderd.terminal import escaped
 
@@ -23,10 +24,11 @@ class StationCheck:
             for name, count in (status.get("counters") or {}).items()
         )
         if faults:
-            problem, _, remedy = "; ".join(map(str, faults.values())).partition(". ")
+            told = [parted(str(fault)) for fault in faults.values()]
+            remedies = dict.fromkeys(remedy for _, remedy in told if remedy)
             return bad(
-                escaped(problem.rstrip(".")),
-                escaped(remedy.rstrip(".")) or "See what it did with: journalctl -u recorderd -e",
+                escaped("; ".join(problem for problem, _ in told)),
+                escaped(". ".join(remedies)) or "See what it did with: journalctl -u recorderd -e",
                 *facts,
             )
         pending = status.get("pending") or []
