@@ -18,6 +18,7 @@ from recorderd.doctor.machine import Machine
 from recorderd.doctor.terminal_screen import total, worst
 from recorderd.errors import StorageError
 from recorderd.settings import Settings
+from recorderd.terminal import escaped
 
 _MOST_FACTS: Final = 8
 _LONGEST_FACT: Final = 100
@@ -28,6 +29,8 @@ def write_report(file: Path, settings: Settings, results: Sequence[Result]) -> N
     environment = Environment(
         loader=PackageLoader("recorderd.doctor"),
         autoescape=True,
+        # HTML itself knows no form for what cannot be printed or turns the text around.
+        finalize=lambda value: escaped(value) if isinstance(value, str) else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

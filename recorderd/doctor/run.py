@@ -80,7 +80,7 @@ def run_doctor(
     terminal = None if as_json else TerminalScreen()
     screen: Screen = terminal or NoScreen()
     if terminal is not None:
-        terminal.begin(escaped(loaded.settings.station.name))
+        terminal.begin(loaded.settings.station.name)
     if person is not None:
         person.tell("Lay an order label where the packer will show it to the camera, and wait.\n")
     try:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from recorderd.doctor.check import Result, Verdict
+from recorderd.terminal import escaped
 
 _COLOURS = {Verdict.GOOD: "32", Verdict.WARNING: "33", Verdict.BAD: "31", Verdict.SKIPPED: "2"}
 NAME_WIDTH = 16
@@ -21,7 +22,11 @@ _SPINNER = "|/-\\"
 
 
 class TerminalScreen:
-    """Used by one thread. Without a terminal there are no colours and no moving line."""
+    """Used by one thread. Without a terminal there are no colours and no moving line.
+
+    What checks found is shown with everything in it that would move the cursor written out:
+    it holds labels, names of programs and cameras, errors of drivers.
+    """
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
         self._stream = stream
@@ -29,16 +34,17 @@ class TerminalScreen:
         self._width = max(60, min(110, shutil.get_terminal_size().columns))
 
     def begin(self, station: str) -> None:
-        self._write(f"\n  Station {station}, looked at on {time.strftime('%Y-%m-%d %H:%M')}\n\n")
+        shown = escaped(station)
+        self._write(f"\n  Station {shown}, looked at on {time.strftime('%Y-%m-%d %H:%M')}\n\n")
 
     def found(self, result: Result) -> None:
         finding = result.finding
         verdict = self._coloured(finding.verdict, f"{finding.verdict.upper():<{_VERDICT_WIDTH}}")
-        lines = textwrap.wrap(finding.seen, self._width - _INDENT) or [""]
+        lines = textwrap.wrap(escaped(finding.seen), self._width - _INDENT) or [""]
         text = f"  {verdict}{result.name:<{NAME_WIDTH}}{lines[0]}\n"
         text += "".join(f"{' ' * _INDENT}{line}\n" for line in lines[1:])
         if finding.remedy:
-            remedy = textwrap.wrap(f"{finding.remedy}.", self._width - _INDENT - 3)
+            remedy = textwrap.wrap(f"{escaped(finding.remedy)}.", self._width - _INDENT - 3)
             text += "".join(
                 f"{' ' * _INDENT}{'->' if number == 0 else '  '} {line}\n"
                 for number, line in enumerate(remedy)

@@ -43,6 +43,22 @@ def test_the_terminal_shows_each_with_its_remedy() -> None:
     assert "looking at" not in text
 
 
+def test_texts_of_strangers_are_only_text(tmp_path: Path) -> None:
+    hostile = "cheese\x1b[2J\n\u202e\ud800 <b>"
+    result = Result("camera", bad(f"held by {hostile}", f"End {hostile}"), 0.1)
+    stream = io.StringIO()
+    TerminalScreen(stream).begin(hostile)
+    TerminalScreen(stream).found(result)
+    shown = "cheese\\x1b[2J\\n\\u202e\\ud800 <b>"
+    assert stream.getvalue().count(shown) == 3
+    file = tmp_path / "sheet.html"
+    write_report(file, loaded_in(tmp_path).settings, [result])
+    assert file.read_text().count(shown.replace("<b>", "&lt;b&gt;")) == 2
+    assert document_of(loaded_in(tmp_path).settings, [result])["results"][0]["seen"] == (
+        f"held by {hostile}"
+    )
+
+
 def test_a_terminal_shows_what_still_goes_on_and_wipes_it_away() -> None:
     stream = Terminal()
     screen = TerminalScreen(stream)

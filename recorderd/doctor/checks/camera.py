@@ -14,7 +14,6 @@ from recorderd.doctor.holders import holders_of
 from recorderd.engine.sources.v4l2 import automatic_device
 from recorderd.engine.sources.v4l2_controls import offered
 from recorderd.errors import DeviceError
-from recorderd.terminal import escaped
 
 
 class CameraCheck:
@@ -36,17 +35,17 @@ class CameraCheck:
             case "file":
                 if not Path(rest).is_file():
                     return bad(
-                        f"there is no video file {escaped(rest)}",
+                        f"there is no video file {rest}",
                         "Check the path in camera.source",
                     )
                 return warning(
-                    f"the video file {escaped(rest)} is played in its place",
+                    f"the video file {rest} is played in its place",
                     "Set camera.source when the camera is connected",
                 )
             case "command":
-                return good(f"the command {escaped(rest)}")
+                return good(f"the command {rest}")
             case _:
-                return good(f"the network camera {escaped(without_password(source))}")
+                return good(f"the network camera {without_password(source)}")
 
 
 def _controls(device: Path) -> Iterator[tuple[str, str]]:
@@ -65,7 +64,7 @@ def _device(examination: Examination, name: str) -> Finding:
         others = [str(path) for path in sorted((devices / "v4l/by-id").glob("*-video-index0"))]
         connected = f"; connected: {', '.join(others)}" if others else "; no camera is connected"
         return bad(
-            f"there is no {escaped(name)}{connected}",
+            f"there is no {name}{connected}",
             f"Plug it in, or set camera.source to {'v4l2:' + others[0] if others else 'v4l2:auto'}",
         )
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from recorderd.core.model import Mode
 from recorderd.doctor.check import Finding, good, skipped, warning
 from recorderd.doctor.examination import NO_PICTURE, Examination
-from recorderd.terminal import escaped
 
 _TOO_SLOW = "too little for the camera"
 """What `engine.mode` says of an encoder that is taken for want of a better one."""
@@ -27,7 +26,7 @@ class EncodingCheck:
             )
             for proof in chosen.proofs
         )
-        text = f"mode {escaped(chosen.mode)}: {escaped(chosen.reason)}"
+        text = f"mode {chosen.mode}: {chosen.reason}"
         if chosen.mode == Mode.ENCODE and _TOO_SLOW in chosen.reason:
             return warning(text, "Lower camera.rate or camera.width and camera.height", *facts)
         return good(text, *facts)

@@ -12,7 +12,6 @@ from recorderd.doctor.machine import Machine
 from recorderd.errors import CatalogueError
 from recorderd.store import footage
 from recorderd.store.consistency import footage_id_of
-from recorderd.terminal import escaped
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _FOUR_GIGABYTES = frozenset({"vfat", "msdos"})
@@ -38,15 +37,15 @@ class FootageDiskCheck:
         there = examination.footage_place
         mount = mount_of(there, examination.machine)
         facts = (
-            ("folder", escaped(str(folder))),
-            ("disk", f"{mount.device}, {mount.kind}, mounted on {escaped(mount.folder)}"),
+            ("folder", str(folder)),
+            ("disk", f"{mount.device}, {mount.kind}, mounted on {mount.folder}"),
             ("options", mount.options),
         )
         if there != folder:
             if examination.status is None and _is_new(examination):
-                return good(f"{escaped(str(folder))} is made when the station first starts", *facts)
+                return good(f"{folder} is made when the station first starts", *facts)
             return bad(
-                f"{escaped(str(folder))} is missing",
+                f"{folder} is missing",
                 "Connect and mount the disk this station records to",
                 *facts,
             )
@@ -65,8 +64,7 @@ class FootageDiskCheck:
             )
         if mount.kind in _IN_MEMORY:
             return bad(
-                f"{escaped(mount.folder)} lies in memory: all videos are gone when it is "
-                "switched off",
+                f"{mount.folder} lies in memory: all videos are gone when it is switched off",
                 "Set storage.footage_folder to a folder on a real disk",
                 *facts,
             )
@@ -89,7 +87,7 @@ class FootageDiskCheck:
                 "Connect an SSD over USB, or set recording.sync_seconds = 5 to spare the card",
                 *facts,
             )
-        return good(f"{mount.device} ({mount.kind}) on {escaped(mount.folder)}", *facts)
+        return good(f"{mount.device} ({mount.kind}) on {mount.folder}", *facts)
 
 
 def mount_of(path: Path, machine: Machine) -> Mount:

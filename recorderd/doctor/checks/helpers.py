@@ -8,7 +8,6 @@ from recorderd.doctor.check import Finding, bad, good, skipped, warning
 from recorderd.doctor.examination import Examination
 from recorderd.status import read_finisher, work_in_words
 from recorderd.store.identity import boot_id
-from recorderd.terminal import escaped
 
 
 class HelpersCheck:
@@ -27,9 +26,7 @@ class HelpersCheck:
                 "sudo systemctl start recorderd-finisher (for a try-out: recorderd finish)",
             )
         if document.get("hindrance"):
-            return bad(
-                escaped(str(document["hindrance"])), "See what it needs with: recorderd status"
-            )
+            return bad(str(document["hindrance"]), "See what it needs with: recorderd status")
         if document.get("failing"):
             return warning(
                 f"{document['failing']} jobs have failed and are tried again",

@@ -6,7 +6,6 @@ from recorderd.aim.live import CodeInView, View
 from recorderd.aim.words import GOOD_MODULE_PIXELS, LEAST_MODULE_PIXELS
 from recorderd.doctor.check import Finding, Picture, Verdict, skipped
 from recorderd.doctor.examination import NO_PICTURE, Examination
-from recorderd.terminal import escaped
 
 _LONGEST_TEXT = 40
 
@@ -24,9 +23,9 @@ class LabelCheck:
         if found is None:
             return _without_label(views)
         view, code = found
-        caption = f"The label of order {escaped(code.order or '')}, as it was read"
+        caption = f"The label of order {code.order or ''}, as it was read"
         pictures = (Picture(caption, view.jpeg, code.corners),)
-        order = f"order {escaped(code.order or '')}"
+        order = f"order {code.order or ''}"
         if not code.in_zone:
             return Finding(
                 Verdict.BAD,
@@ -75,7 +74,7 @@ def _without_label(views: tuple[View, ...]) -> Finding:
             "no label was in view, so nothing can be said",
             "Lay an order label where the packer will show it, and run recorderd doctor again",
         )
-    text = escaped(next(iter(others)))[:_LONGEST_TEXT]
+    text = next(iter(others))[:_LONGEST_TEXT]
     return Finding(
         Verdict.BAD,
         f"a code is read, but it is no order label: {text}",

@@ -10,7 +10,6 @@ from recorderd.doctor.check import Finding, bad, good, skipped
 from recorderd.doctor.examination import Examination
 from recorderd.errors import DeviceError, parted
 from recorderd.settings import PanelSettings
-from recorderd.terminal import escaped
 
 PRESS_SECONDS: Final = 15.0
 END_SECONDS: Final = 30.0
@@ -115,7 +114,7 @@ def _problem(examination: Examination) -> Finding | None:
     try:
         _ = examination.panel  # Opens the pins.
     except DeviceError as error:
-        return bad(escaped(error.problem), escaped(error.remedy) or _WIRING)
+        return bad(error.problem, error.remedy or _WIRING)
     return None
 
 
@@ -125,7 +124,7 @@ def _fault(examination: Examination, fault: Fault) -> Finding | None:
     if fault not in faults:
         return None
     problem, remedy = parted(str(faults[fault]))
-    return bad(escaped(problem), escaped(remedy) or _WIRING)
+    return bad(problem, remedy or _WIRING)
 
 
 def _pins(panel: PanelSettings, *names: str) -> tuple[tuple[str, str], ...]:

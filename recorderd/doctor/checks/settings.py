@@ -5,7 +5,6 @@ from __future__ import annotations
 from recorderd.config import DEFAULT_CONFIG_FILE
 from recorderd.doctor.check import Finding, good, warning
 from recorderd.doctor.examination import Examination
-from recorderd.terminal import escaped
 
 
 class SettingsCheck:
@@ -16,7 +15,7 @@ class SettingsCheck:
     def look(self, examination: Examination, /) -> Finding:
         loaded = examination.loaded
         changed = [entry for entry in loaded.effective if entry.origin != "default"]
-        facts = tuple((f"{entry.section}.{entry.key}", escaped(entry.shown)) for entry in changed)
+        facts = tuple((f"{entry.section}.{entry.key}", entry.shown) for entry in changed)
         if loaded.file is None:
             return warning(
                 "there is no settings file: every setting has its default",
@@ -24,4 +23,4 @@ class SettingsCheck:
                 *facts,
             )
         count = f"{len(changed)} of {len(loaded.effective)} differ from the defaults"
-        return good(f"{escaped(str(loaded.file))}: no mistake, {count}", *facts)
+        return good(f"{loaded.file}: no mistake, {count}", *facts)

@@ -6,7 +6,6 @@ from recorderd.doctor.check import Finding, bad, good, warning
 from recorderd.doctor.examination import Examination
 from recorderd.errors import parted
 from recorderd.status import NotRunning
-from recorderd.terminal import escaped
 
 
 class StationCheck:
@@ -27,8 +26,8 @@ class StationCheck:
             told = [parted(str(fault)) for fault in faults.values()]
             remedies = dict.fromkeys(remedy for _, remedy in told if remedy)
             return bad(
-                escaped("; ".join(problem for problem, _ in told)),
-                escaped(". ".join(remedies)) or "See what it did with: journalctl -u recorderd -e",
+                "; ".join(problem for problem, _ in told),
+                ". ".join(remedies) or "See what it did with: journalctl -u recorderd -e",
                 *facts,
             )
         pending = status.get("pending") or []
@@ -39,4 +38,4 @@ class StationCheck:
                 *facts,
             )
         doing = " ".join(str(status[key]) for key in ("phase", "order") if status.get(key))
-        return good(f"{escaped(str(status.get('station')))} is running: {escaped(doing)}", *facts)
+        return good(f"{status.get('station')} is running: {doing}", *facts)
