@@ -84,6 +84,7 @@ class PanelOfOurOwn:
     def __init__(self, settings: Settings) -> None:
         self._changed = threading.Condition()
         self._down = False
+        self._presses = 0
         self._problem = ""
         self._panel: Panel = open_panel(settings, self._heard)
         with self._changed:
@@ -98,7 +99,8 @@ class PanelOfOurOwn:
 
     def wait_for_press(self, seconds: float) -> bool:
         with self._changed:
-            return self._changed.wait_for(lambda: self._down, seconds)
+            before = self._presses
+            return self._changed.wait_for(lambda: self._presses > before, seconds)
 
     def close(self) -> None:
         self._panel.close()
@@ -107,6 +109,7 @@ class PanelOfOurOwn:
         """On the threads of the panel."""
         with self._changed:
             if isinstance(event, PedalChanged):
+                self._presses += event.down and not self._down
                 self._down = event.down
             elif isinstance(event, FaultRaised):
                 self._problem = event.problem

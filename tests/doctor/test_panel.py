@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from recorderd.config import LoadedSettings
+from recorderd.core.events import PedalChanged
 from recorderd.doctor import panel as panel_module
 from recorderd.doctor.check import Verdict
 from recorderd.doctor.checks.panel import BuzzerCheck, LampsCheck, PedalCheck
 from recorderd.doctor.examine import guarded
 from recorderd.panel import test_request as panel_request
+from recorderd.panel.base import PanelListener
+from recorderd.settings import Settings
 from tests.doctor.stations import Someone, examination, loaded_in, publish
 
 SIMULATED = '[panel]\ndriver = "simulated"\n'
@@ -105,6 +107,7 @@ def test_the_pedal_of_the_running_station(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_without_a_station_the_pins_are_ours(tmp_path: Path) -> None:
     loaded = loaded_in(tmp_path, SIMULATED)
+    done = threading.Event()
 
     def step(text: str) -> None:
         if "pedal" in text:
@@ -113,15 +116,37 @@ def test_without_a_station_the_pins_are_ours(tmp_path: Path) -> None:
     def press() -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(loaded.settings.panel_socket))
-            client.sendall(b"press\n")
-            time.sleep(0.3)
+            while not done.wait(0.1):
+                client.sendall(b"press\nrelease\n")
 
     subject = examination(loaded, person=Someone(True, step))
     try:
         assert guarded(LampsCheck(), subject).verdict is Verdict.GOOD
         assert guarded(PedalCheck(), subject).verdict is Verdict.GOOD
     finally:
+        done.set()
         subject.close()
+
+
+def test_a_pedal_that_is_down_already_was_not_pressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recorderd.doctor.checks.panel.PRESS_SECONDS", 0.2)
+
+    class Opened:
+        """A panel whose pedal's contact is closed when it is opened."""
+
+        def __init__(self, _settings: Settings, listener: PanelListener) -> None:
+            listener(PedalChanged(True))
+
+        def close(self) -> None:
+            """There is nothing to let go of."""
+
+    monkeypatch.setattr(panel_module, "open_panel", Opened)
+    monkeypatch.setattr(panel_module, "_OPEN_SECONDS", 0.0)
+    loaded = loaded_in(tmp_path, SIMULATED)
+    finding = guarded(PedalCheck(), examination(loaded, person=Someone(True)))
+    assert (finding.verdict, finding.seen) == (Verdict.BAD, "no press arrived")
 
 
 def test_pins_that_do_not_exist(tmp_path: Path) -> None:
