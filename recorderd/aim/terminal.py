@@ -42,10 +42,7 @@ class Aiming:
             cells[peak] = "|"
         read = "; ".join(words.code(code).text for code in view.codes) or "nothing read"
         # Whole sentences would not fit beside each other.
-        focus, light = (
-            verdict.text.partition(":")[0]
-            for verdict in (words.focus(view.focus), words.exposure(view))
-        )
+        focus, light = words.focus(view.focus).seen, words.exposure(view).seen
         # What matters most comes first: 80 columns are soon full.
         return (
             f"focus {view.focus * 100:3.0f} [{''.join(cells)}] best {self._best * 100:.0f} | "
@@ -127,7 +124,8 @@ def run_table(settings: Settings) -> int:
     """Print how large labels must be with this camera's picture. Returns 0."""
     width = settings.camera.width
     print(
-        f"For a picture {width} pixels wide, with 5 pixels to a module, which is a good margin:\n"
+        f"For a picture {width} pixels wide, with {words.GOOD_MODULE_PIXELS:g} pixels to a module, "
+        "which is a good margin:\n"
     )
     print("\n".join(placement.table(width)))
     print("\nThe sides are those of the code alone; around it 4 modules must be white.")

@@ -21,14 +21,24 @@ _MUCH_BLACK: Final = 0.5
 _LIGHT: Final = 0.85
 _MUCH_WHITE: Final = 0.05
 _LONGEST_TEXT: Final = 60
+_SAFER: Final = "a larger label or a closer camera is safer"
+_LESS_LIGHT: Final = "less light, or a shorter exposure"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`good`: nothing needs to be done. `text` has no full stop."""
+    """`good`: nothing needs to be done. `seen` is what is so, `remedy` what would make it better;
+    it is empty if nothing would. Neither has a capital letter or a full stop.
+    """
 
     good: bool
-    text: str
+    seen: str
+    remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return f"{self.seen}: {self.remedy}" if self.remedy else self.seen
 
 
 def focus(score: float) -> Verdict:
@@ -36,21 +46,21 @@ def focus(score: float) -> Verdict:
     if score >= SHARP:
         return Verdict(True, "sharp")
     if score >= NEARLY_SHARP:
-        return Verdict(True, "nearly sharp: try whether it rises further")
+        return Verdict(True, "nearly sharp", "try whether it rises further")
     if score > 0:
-        return Verdict(False, "blurred: turn the focus ring until it rises no more")
-    return Verdict(False, "nothing to focus on: lay a label or the focus chart on the bench")
+        return Verdict(False, "blurred", "turn the focus ring until it rises no more")
+    return Verdict(False, "nothing to focus on", "lay a label or the focus chart on the bench")
 
 
 def exposure(view: View) -> Verdict:
     """Whether there is too much or too little light."""
     if view.overexposed > _MUCH_WHITE:
         share = f"{view.overexposed:.0%} of it is only white"
-        return Verdict(False, f"too bright, {share}: less light, or a shorter exposure")
+        return Verdict(False, f"too bright, {share}", _LESS_LIGHT)
     if view.brightness > _LIGHT:
-        return Verdict(False, "too bright: less light, or a shorter exposure")
+        return Verdict(False, "too bright", _LESS_LIGHT)
     if view.brightness < _DARK or view.underexposed > _MUCH_BLACK:
-        return Verdict(False, "too dark: more light on the bench, or a longer exposure")
+        return Verdict(False, "too dark", "more light on the bench, or a longer exposure")
     return Verdict(True, "good light")
 
 
@@ -60,10 +70,12 @@ def margin(module_pixels: float) -> Verdict:
     if module_pixels >= GOOD_MODULE_PIXELS:
         return Verdict(True, f"{size}: good margin")
     if module_pixels >= ENOUGH_MODULE_PIXELS:
-        return Verdict(True, f"{size}: enough")
+        return Verdict(True, f"{size}, enough", _SAFER)
     if module_pixels >= LEAST_MODULE_PIXELS:
-        return Verdict(False, f"{size}: just enough; a larger label or a closer camera is safer")
-    return Verdict(False, f"{size}: too small; print the label larger, or bring the camera closer")
+        return Verdict(False, f"{size}, just enough", _SAFER)
+    return Verdict(
+        False, f"{size}, too small", "print the label larger, or bring the camera closer"
+    )
 
 
 def code(seen: CodeInView) -> Verdict:
@@ -80,4 +92,4 @@ def code(seen: CodeInView) -> Verdict:
     if seen.module_pixels is None:
         return Verdict(ours, what)
     size = margin(seen.module_pixels)
-    return Verdict(ours and size.good, f"{what}, {size.text}")
+    return Verdict(ours and size.good, f"{what}, {size.seen}", size.remedy)

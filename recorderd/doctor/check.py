@@ -81,6 +81,11 @@ class HandsCheck(Protocol):
         """On the main thread, when all others are done. Raises as `Check.look`."""
 
 
+def as_sentence(text: str) -> str:
+    """A text of ours that begins with a small letter, because it was part of another one."""
+    return text[:1].upper() + text[1:]
+
+
 def good(seen: str, *facts: tuple[str, str]) -> Finding:
     return Finding(Verdict.GOOD, seen, facts=facts)
 

@@ -105,6 +105,12 @@ def label_too_small(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examina
     return LabelCheck(), examination(loaded_in(folder), look)
 
 
+def label_of_little_margin(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examination]:
+    small = dataclasses.replace(LABEL, module_pixels=4.4)
+    look = seeing(dataclasses.replace(VIEW, codes=(small,)))
+    return LabelCheck(), examination(loaded_in(folder), look)
+
+
 def label_does_not_match(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examination]:
     stranger = dataclasses.replace(LABEL, text="https://example.com", order=None)
     look = seeing(dataclasses.replace(VIEW, codes=(stranger,)))
@@ -268,6 +274,7 @@ SEEDED: list[tuple[Seed, Verdict, str, str]] = [
         "controls = { focus_automatic_continuous = 0, focus_absolute = 40 }",
     ),
     (label_too_small, Verdict.BAD, "2.1 pixels a module", "closer"),
+    (label_of_little_margin, Verdict.WARNING, "4.4 pixels a module, enough", "A larger label"),
     (label_does_not_match, Verdict.BAD, "no order label: https", "labels.pattern"),
     (label_outside_the_zone, Verdict.BAD, "outside of the zone", "/setup"),
     (weak_power_supply, Verdict.BAD, "power supply is too weak", "power supply made for"),
@@ -329,6 +336,17 @@ def test_a_camera_without_a_picture_is_told_once(tmp_path: Path) -> None:
     for check in (LightAndFocusCheck(), LabelCheck(), EncodingCheck()):
         finding = guarded(check, subject)
         assert (finding.verdict, finding.seen) == (Verdict.SKIPPED, "the camera gives no picture")
+
+
+def test_a_label_of_five_pixels_a_module_is_good(tmp_path: Path) -> None:
+    large = dataclasses.replace(LABEL, module_pixels=5.0)
+    look = seeing(dataclasses.replace(VIEW, codes=(large,)))
+    finding = guarded(LabelCheck(), examination(loaded_in(tmp_path), look))
+    assert (finding.verdict, finding.seen, finding.remedy) == (
+        Verdict.GOOD,
+        "order SO-1 is read, 5.0 pixels a module: good margin",
+        "",
+    )
 
 
 def test_the_disk_is_tried_and_nothing_stays_there(tmp_path: Path) -> None:

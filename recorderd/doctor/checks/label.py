@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from recorderd.aim import words
 from recorderd.aim.live import CodeInView, View
-from recorderd.aim.words import GOOD_MODULE_PIXELS, LEAST_MODULE_PIXELS
-from recorderd.doctor.check import Finding, Picture, Verdict, skipped
+from recorderd.doctor.check import Finding, Picture, Verdict, as_sentence, skipped
 from recorderd.doctor.examination import NO_PICTURE, Examination
 
 _LONGEST_TEXT = 40
@@ -38,22 +38,21 @@ class LabelCheck:
             return Finding(
                 Verdict.GOOD, f"{order} is read; its size cannot be told", pictures=pictures
             )
-        margin = pixels / LEAST_MODULE_PIXELS - 1
-        facts = (("module", f"{pixels:.1f} pixels; {LEAST_MODULE_PIXELS:g} are the least"),)
-        size = f"{order} is read, {pixels:.1f} pixels a module"
-        if pixels >= GOOD_MODULE_PIXELS:
-            return Finding(
-                Verdict.GOOD, f"{size}: {margin:.0%} to spare", facts=facts, pictures=pictures
-            )
-        verdict = Verdict.WARNING if margin >= 0 else Verdict.BAD
-        spare = f"only {margin:.0%} to spare" if margin >= 0 else "too small to be relied on"
+        size = words.margin(pixels)
         return Finding(
-            verdict,
-            f"{size}: {spare}",
-            "Print the label larger, or bring the camera closer",
-            facts,
+            _verdict_on(pixels),
+            f"{order} is read, {size.seen}",
+            as_sentence(size.remedy),
+            (("module", f"{pixels:.1f} pixels; {words.LEAST_MODULE_PIXELS:g} are the least"),),
             pictures,
         )
+
+
+def _verdict_on(module_pixels: float) -> Verdict:
+    """As the README has it: from 5 on there is a good margin, below 3 nothing is reliable."""
+    if module_pixels >= words.GOOD_MODULE_PIXELS:
+        return Verdict.GOOD
+    return Verdict.WARNING if module_pixels >= words.LEAST_MODULE_PIXELS else Verdict.BAD
 
 
 def best_label(views: tuple[View, ...]) -> tuple[View, CodeInView] | None:

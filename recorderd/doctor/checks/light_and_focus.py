@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from recorderd.aim import words
 from recorderd.aim.live import View
-from recorderd.doctor.check import Finding, bad, good, skipped, warning
+from recorderd.doctor.check import Finding, as_sentence, bad, good, skipped, warning
 from recorderd.doctor.examination import NO_PICTURE, Examination
 from recorderd.engine.sources.v4l2 import automatic_device
 from recorderd.engine.sources.v4l2_controls import offered
@@ -59,9 +59,8 @@ class LightAndFocusCheck:
             )
         for verdict in (exposure, focus):
             if not verdict.good:
-                problem, _, remedy = verdict.text.partition(": ")
-                return warning(problem, remedy[:1].upper() + remedy[1:], *facts)
-        return good(f"{focus.text.partition(':')[0]} ({view.focus:.2f}), {exposure.text}", *facts)
+                return warning(verdict.seen, as_sentence(verdict.remedy), *facts)
+        return good(f"{focus.seen} ({view.focus:.2f}), {exposure.seen}", *facts)
 
 
 def unsteady(views: Sequence[View]) -> list[str]:
