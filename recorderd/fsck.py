@@ -14,10 +14,9 @@ from typing import Any, Final
 from recorderd.errors import StorageError
 from recorderd.settings import Settings
 from recorderd.station.state_lock import FINISHER_LOCK_NAME, StateLock
-from recorderd.status import NotRunning, read_status
+from recorderd.status import NotRunning, status_now
 from recorderd.store.consistency import Comparison, Finding, footage_id_of
 from recorderd.store.footage import wrong_disk
-from recorderd.store.identity import boot_id
 from recorderd.store.set_aside import SetAsideFile, all_in
 from recorderd.terminal import escaped
 
@@ -48,7 +47,7 @@ def run_fsck(
     wrong = None if footage_id is None else wrong_disk(settings, footage_id)
     if wrong is not None:
         raise wrong
-    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    status = status_now(settings)
     being_recorded = not repair and not isinstance(status, NotRunning)
     comparison = Comparison(settings, footage_id, being_recorded, _Progress("recordings"))
     try:

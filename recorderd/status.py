@@ -35,9 +35,8 @@ class NotRunning:
 
 def run_status(settings: Settings, as_json: bool) -> int:
     """Print the station's state. Returns 0 if it runs without a fault, else 1."""
-    now, boot = time.monotonic_ns(), boot_id()
-    status = read_status(settings.status_file, now, boot)
-    finisher = read_finisher(settings.finisher_file, now, boot)
+    status = status_now(settings)
+    finisher = finisher_now(settings)
     spares = _set_aside(settings)
     if isinstance(status, NotRunning):
         if as_json:
@@ -63,6 +62,16 @@ def run_status(settings: Settings, as_json: bool) -> int:
             lines.append(f"  set aside  {files} out of the way: recorderd fsck says why")
         print("\n".join(lines))
     return 1 if status.get("faults") else 0
+
+
+def status_now(settings: Settings) -> dict[str, Any] | NotRunning:
+    """What the station says about itself at this moment. May wait for the disk."""
+    return read_status(settings.status_file, time.monotonic_ns(), boot_id())
+
+
+def finisher_now(settings: Settings) -> dict[str, Any] | None:
+    """What the finisher says about itself at this moment; None if none runs."""
+    return read_finisher(settings.finisher_file, time.monotonic_ns(), boot_id())
 
 
 def read_status(file: Path, now_ns: Nanoseconds, this_boot: str) -> dict[str, Any] | NotRunning:

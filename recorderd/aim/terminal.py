@@ -12,8 +12,7 @@ from recorderd.aim import placement, words
 from recorderd.aim.live import LiveView, View
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
-from recorderd.status import NotRunning, read_status
-from recorderd.store.identity import boot_id
+from recorderd.status import NotRunning, status_now
 from recorderd.terminal import escaped
 
 ASK_SECONDS: Final = 1.0
@@ -109,7 +108,7 @@ def _pause(focus: float) -> float:
 
 
 def _no_picture(settings: Settings) -> DeviceError:
-    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    status = status_now(settings)
     if isinstance(status, NotRunning):
         return DeviceError(f"The station is not running: {status.problem}", status.remedy)
     faults = status.get("faults")

@@ -17,10 +17,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from recorderd.aim.live import LiveView, View
+from recorderd.doctor.running_station import status_of_running
 from recorderd.errors import DeviceError, parted
 from recorderd.settings import Settings
-from recorderd.status import NotRunning, read_status
-from recorderd.store.identity import boot_id
 
 LOOK_SECONDS = 4.0
 LABEL_SECONDS = 20.0
@@ -86,7 +85,7 @@ def shows_label(views: tuple[View, ...] | list[View]) -> bool:
 
 def _through_station(settings: Settings, most_seconds: float) -> CameraLook:
     live = LiveView(settings.run_folder)
-    first = _status(settings)
+    first = status_of_running(settings)
     views: list[View] = []
     began = time.monotonic()
     asked = float("-inf")
@@ -100,7 +99,7 @@ def _through_station(settings: Settings, most_seconds: float) -> CameraLook:
         if view is not None and (not views or view.monotonic_ns > views[-1].monotonic_ns):
             views.append(view)
         time.sleep(_POLL_SECONDS)
-    last = _status(settings)
+    last = status_of_running(settings)
     camera = last.get("camera")
     if not isinstance(camera, dict):
         raise _camera_fault(last)
@@ -121,13 +120,6 @@ def _through_station(settings: Settings, most_seconds: float) -> CameraLook:
         bytes_per_second=buffer["bytes"] / held * float(camera["rate"]) if held else 0.0,
         views=tuple(views),
     )
-
-
-def _status(settings: Settings) -> Mapping[str, Any]:
-    found = read_status(settings.status_file, time.monotonic_ns(), boot_id())
-    if isinstance(found, NotRunning):
-        raise DeviceError(f"The station has ended: {found.problem}", found.remedy)
-    return found
 
 
 def _counters(status: Mapping[str, Any]) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +15,7 @@ from recorderd.doctor.mode_trial import ChosenMode, choose_mode
 from recorderd.doctor.panel import PanelHands, panel_hands
 from recorderd.doctor.person import Person
 from recorderd.errors import DeviceError, RecorderdError
-from recorderd.status import NotRunning, read_status
-from recorderd.store.identity import boot_id
+from recorderd.status import NotRunning, status_now
 
 NO_PICTURE: Final = "the camera gives no picture"
 """What checks of the picture say then: one cause is told once."""
@@ -50,7 +48,7 @@ class Examination:
 
     def read_station(self) -> Mapping[str, Any] | NotRunning:
         """What the station says about itself at this moment."""
-        return read_status(self.settings.status_file, time.monotonic_ns(), boot_id())
+        return status_now(self.settings)
 
     @property
     def status(self) -> Mapping[str, Any] | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Protocol
+from typing import Protocol
 
 from recorderd.core.events import FaultRaised, PedalChanged
 from recorderd.core.signals import Signal
+from recorderd.doctor.running_station import status_of_running
 from recorderd.errors import DeviceError, parted
 from recorderd.panel import test_request
 from recorderd.panel.base import PanelEvent
 from recorderd.panel.panel import Panel, open_panel
 from recorderd.settings import Settings
-from recorderd.status import NotRunning, read_status
-from recorderd.store.identity import boot_id
 
 ANSWER_SECONDS = 4.0
 """The station looks for requests once a second, and publishes as often."""
@@ -71,10 +70,7 @@ class PanelOfStation:
         return False
 
     def _count(self, name: str) -> int:
-        status: Any = read_status(self._settings.status_file, time.monotonic_ns(), boot_id())
-        if isinstance(status, NotRunning):
-            raise DeviceError(f"The station has ended: {status.problem}", status.remedy)
-        count = status.get("counters", {}).get(name)
+        count = (status_of_running(self._settings).get("counters") or {}).get(name)
         return count if isinstance(count, int) else 0
 
 

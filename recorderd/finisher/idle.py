@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 from recorderd.core.state import Phase
 from recorderd.settings import Settings
-from recorderd.status import NotRunning, read_status
+from recorderd.status import NotRunning, status_now
 from recorderd.store.database import sqlite_path
-from recorderd.store.identity import boot_id
 
 PLENTY_OF_PROCESSORS = 8
 """From here on a recording leaves enough over for background work."""
@@ -45,5 +43,5 @@ class Idleness:
         """Whether the station records on a machine that has nothing to spare."""
         if (os.cpu_count() or 1) >= PLENTY_OF_PROCESSORS:
             return False
-        status = read_status(self._settings.status_file, time.monotonic_ns(), boot_id())
+        status = status_now(self._settings)
         return not isinstance(status, NotRunning) and status.get("phase") != Phase.READY

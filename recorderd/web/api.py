@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -12,8 +11,7 @@ from aiohttp import web
 
 from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
-from recorderd.status import NotRunning, read_finisher, read_status
-from recorderd.store.identity import boot_id
+from recorderd.status import NotRunning, finisher_now, status_now
 from recorderd.store.reader import RecordingRow
 from recorderd.store.search import search, stations
 from recorderd.web.archive import MOST_WAITING, Archive
@@ -106,16 +104,12 @@ class Api:
         except (CatalogueError, ProblemError):
             totals = None
         # Not by the archive's threads: how busy they are is asked for when they are too busy.
-        found = await asyncio.to_thread(
-            read_status, self._settings.status_file, time.monotonic_ns(), boot_id()
-        )
+        found = await asyncio.to_thread(status_now, self._settings)
         text = exposition(
             None if isinstance(found, NotRunning) else found,
             totals,
             Web(self._traffic, self._archive.waiting, MOST_WAITING),
-            await asyncio.to_thread(
-                read_finisher, self._settings.finisher_file, time.monotonic_ns(), boot_id()
-            ),
+            await asyncio.to_thread(finisher_now, self._settings),
         )
         return web.Response(
             body=text.encode(),

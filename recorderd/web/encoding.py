@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from recorderd.settings import Settings
-from recorderd.status import read_finisher
-from recorderd.store.identity import boot_id
+from recorderd.status import finisher_now
 from recorderd.store.reader import RecordingRow
 from recorderd.store.records import Failure
 from recorderd.store.search import job_failure
@@ -37,7 +35,7 @@ def look_at_encoding(settings: Settings, row: RecordingRow) -> Encoding | None:
     """
     if plays_in_browsers(row) or row.state not in _FINISHED:
         return None
-    finisher = read_finisher(settings.finisher_file, time.monotonic_ns(), boot_id())
+    finisher = finisher_now(settings)
     doing = _mapping((finisher or {}).get("doing"))
     if finisher and doing.get("recording_id") == row.id and doing.get("job") == TRANSCODE:
         return _running(doing.get("percent"), bool(finisher.get("resting")))

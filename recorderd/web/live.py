@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,12 +12,11 @@ from recorderd.station.ledger import Stage
 from recorderd.status import (
     NotRunning,
     about,
+    finisher_now,
     orders_left,
-    read_finisher,
-    read_status,
+    status_now,
     work_in_words,
 )
-from recorderd.store.identity import boot_id
 from recorderd.store.reader import RecordingRow
 from recorderd.store.records import UNSYNCHRONISED
 
@@ -73,9 +71,8 @@ class Live:
 
 def look(settings: Settings, typical_bytes: int | None) -> Live:
     """Read what the station published. May wait for the disk; raises nothing."""
-    now, boot = time.monotonic_ns(), boot_id()
-    status = read_status(settings.status_file, now, boot)
-    finisher = read_finisher(settings.finisher_file, now, boot)
+    status = status_now(settings)
+    finisher = finisher_now(settings)
     shown = {"finisher": finisher and {key: finisher.get(key) for key in FINISHER}}
     if isinstance(status, NotRunning):
         return Live(
@@ -141,7 +138,7 @@ def _recording_id(status: Mapping[str, Any]) -> str | None:
 
 def recorded_now(settings: Settings) -> frozenset[str]:
     """The ids of recordings that the station is busy with. May wait for the disk."""
-    status = read_status(settings.status_file, time.monotonic_ns(), boot_id())
+    status = status_now(settings)
     if isinstance(status, NotRunning):
         return frozenset()
     listed = status.get("recordings")

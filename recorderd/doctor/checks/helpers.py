@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from recorderd.doctor.check import Finding, bad, good, skipped, warning
 from recorderd.doctor.examination import Examination
-from recorderd.status import read_finisher, work_in_words
-from recorderd.store.identity import boot_id
+from recorderd.status import finisher_now, work_in_words
 
 
 class HelpersCheck:
@@ -16,8 +13,7 @@ class HelpersCheck:
     slow = False
 
     def look(self, examination: Examination, /) -> Finding:
-        file = examination.settings.finisher_file
-        document = read_finisher(file, time.monotonic_ns(), boot_id())
+        document = finisher_now(examination.settings)
         if document is None:
             if examination.status is None:
                 return skipped("it does not run, as the station does not")
