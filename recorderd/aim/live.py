@@ -25,6 +25,9 @@ FOLDER_NAME: Final = "live"
 ASKED_FOR: Final = nanoseconds(3)
 """For so long after `ask` the engine makes views."""
 
+ASK_AGAIN: Final = nanoseconds(1)
+"""So often `look` asks: even one that comes late is in time."""
+
 FRESH: Final = nanoseconds(3)
 """An older view shows what was, not what is."""
 
@@ -72,16 +75,28 @@ class View:
 
 
 class LiveView:
-    """Asks the running station for views and reads them. Any process, any thread."""
+    """Asks the running station for views and reads them. Any process, any thread.
+
+    Whoever goes on looking calls `look` again and again, as often as they like.
+    """
 
     def __init__(
         self, run_folder: Path, *, clock: Callable[[], Nanoseconds] = time.monotonic_ns
     ) -> None:
         self._folder = run_folder / FOLDER_NAME
         self._clock = clock
+        self._asked_ns: Nanoseconds | None = None
+
+    def look(self) -> View | None:
+        """The newest view, as `latest`; asks for more once a second. Raises as `ask`."""
+        now = self._clock()
+        if self._asked_ns is None or now - self._asked_ns >= ASK_AGAIN:
+            self.ask()
+            self._asked_ns = now
+        return self.latest()
 
     def ask(self) -> None:
-        """Want live views for the next three seconds; call it every second.
+        """Want live views for the next three seconds.
 
         Raises DeviceError if no station has run here, or it may not be asked.
         """

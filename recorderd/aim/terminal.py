@@ -15,7 +15,6 @@ from recorderd.settings import Settings
 from recorderd.status import NotRunning, status_now
 from recorderd.terminal import escaped
 
-ASK_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.1
 SILENCE_SECONDS: Final = 10.0
 """Without a picture for so long something is wrong, and it is said what."""
@@ -65,15 +64,12 @@ def run_aim(
     live, aiming = LiveView(settings.run_folder), Aiming()
     in_place = out.isatty() and not once
     shown_ns = 0
-    asked = seen = rung = float("-inf")
+    seen = rung = float("-inf")
     began = clock()
     try:
         while True:
             now = clock()
-            if now - asked >= ASK_SECONDS:
-                live.ask()
-                asked = now
-            view = live.latest()
+            view = live.look()
             if view is not None and view.monotonic_ns != shown_ns:
                 shown_ns, seen = view.monotonic_ns, now
                 _write(out, aiming.line(view), in_place)

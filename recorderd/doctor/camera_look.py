@@ -29,7 +29,6 @@ CHILD_COMMAND = (sys.executable, "-m", "recorderd.doctor.camera_child")
 OPENING_SECONDS = 12.0
 """What a camera may take until its first picture: several formats are tried in turn."""
 
-_ASK_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 
 
@@ -88,14 +87,10 @@ def _through_station(settings: Settings, most_seconds: float) -> CameraLook:
     first = status_of_running(settings)
     views: list[View] = []
     began = time.monotonic()
-    asked = float("-inf")
     while (passed := time.monotonic() - began) < most_seconds:
         if passed >= LOOK_SECONDS and shows_label(views):
             break
-        if time.monotonic() - asked >= _ASK_SECONDS:
-            live.ask()
-            asked = time.monotonic()
-        view = live.latest()
+        view = live.look()
         if view is not None and (not views or view.monotonic_ns > views[-1].monotonic_ns):
             views.append(view)
         time.sleep(_POLL_SECONDS)

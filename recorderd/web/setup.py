@@ -128,11 +128,10 @@ class Setup:
             return in_force, None
 
     async def _look(self, patience_seconds: float) -> Seen:
-        """Ask the station, and wait a little if it was not asked before."""
+        """Look through the camera, and wait a little if the station was not asked before."""
         try:
-            await self._archive.ask(self._live.ask)
             deadline = time.monotonic() + patience_seconds
-            while (view := await self._archive.ask(self._live.latest)) is None:
+            while (view := await self._archive.ask(self._live.look)) is None:
                 if time.monotonic() > deadline:
                     return _nothing("No picture yet. If none comes, 'recorderd status' says why.")
                 await asyncio.sleep(_LOOK_SECONDS)

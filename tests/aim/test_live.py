@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorderd.aim.live import ASKED_FOR, FRESH, CodeInView, LiveOutlet, LiveView, View
+from recorderd.aim.live import ASK_AGAIN, ASKED_FOR, FRESH, CodeInView, LiveOutlet, LiveView, View
 from recorderd.errors import DeviceError
 
 CODE = CodeInView(
@@ -56,6 +56,30 @@ def test_views_are_asked_for_only_for_a_while(
     assert outlet.asked()
     clock.now += 1
     assert not outlet.asked()
+
+
+def test_whoever_goes_on_looking_asks_once_a_second(
+    outlet: LiveOutlet, viewer: LiveView, clock: Clock, tmp_path: Path
+) -> None:
+    outlet.publish(VIEW)
+    asked = tmp_path / "live" / "asked"
+    moments = []
+    for _ in range(9):
+        assert viewer.look() == VIEW
+        moments.append(int(asked.read_bytes()))
+        clock.now += ASK_AGAIN // 4
+    began = moments[0]
+    assert moments == [*[began] * 4, *[began + ASK_AGAIN] * 4, began + 2 * ASK_AGAIN]
+
+
+def test_a_station_that_comes_later_is_asked_at_once(tmp_path: Path, clock: Clock) -> None:
+    viewer = LiveView(tmp_path / "later", clock=clock)
+    with pytest.raises(DeviceError, match="is not running"):
+        viewer.look()
+    outlet = LiveOutlet(tmp_path / "later", clock=clock)
+    outlet.open()
+    assert viewer.look() is None
+    assert outlet.asked()
 
 
 def test_an_old_view_is_none(outlet: LiveOutlet, viewer: LiveView, clock: Clock) -> None:
