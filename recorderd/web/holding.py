@@ -14,7 +14,7 @@ from recorderd.store.holds import HoldAction, HoldRequest, ask, last_entry, pend
 from recorderd.store.reader import RecordingRow
 from recorderd.store.schema import moment_of
 from recorderd.web.archive import Archive
-from recorderd.web.forms import from_our_page
+from recorderd.web.forms import form_of, token_for
 from recorderd.web.guard import CLIENT
 from recorderd.web.keys import Signer
 from recorderd.web.library import look_up
@@ -23,7 +23,6 @@ from recorderd.web.templates import PREFIX
 
 LONGEST_NAME: Final = 80
 LONGEST_REASON: Final = 500
-_FORM_SECONDS: Final = 12 * 3600.0
 _WHAT: Final = "hold-"
 _GONE: Final = frozenset({"deleting", "deleted"})
 
@@ -65,13 +64,7 @@ class Holding:
                 404, "Orders are not held here", "web.holding in the settings allows it."
             )
         recording_id = request.match_info["id"]
-        form = await request.post()
-        if not from_our_page(request) or not self._fits(str(form.get("token", "")), recording_id):
-            raise ProblemError(
-                403,
-                "This form cannot be used any more",
-                "Open the video's page again, and send the form from there.",
-            )
+        form = await form_of(request, _WHAT + recording_id, self._signer, "the video's page")
         row, _ = await self._archive.ask(look_up, self._settings, recording_id)
         asked = _asked(
             row.order_id,
@@ -125,14 +118,7 @@ class Holding:
     def _token(self, row: RecordingRow) -> str | None:
         if not self._settings.web.holding or row.state in _GONE:
             return None
-        try:
-            return self._signer.sign(_WHAT + row.id, _FORM_SECONDS)
-        except OSError as error:
-            log.warning("forms cannot be signed", problem=str(error))
-            return None
-
-    def _fits(self, token: str, recording_id: str) -> bool:
-        return self._signer.read(token) == _WHAT + recording_id
+        return token_for(_WHAT + row.id, self._signer)
 
     def _is_there(self, recording_id: str) -> bool:
         row, _ = look_up(self._settings, recording_id)

@@ -17,7 +17,7 @@ from recorderd.aim.zone import Zone, ZoneInForce
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.web.archive import Archive
-from recorderd.web.forms import from_our_page
+from recorderd.web.forms import form_of, token_for
 from recorderd.web.guard import CLIENT
 from recorderd.web.keys import Signer
 from recorderd.web.problems import ProblemError
@@ -25,7 +25,6 @@ from recorderd.web.templates import PREFIX, render
 
 EDGES: Final = ("left", "top", "right", "bottom")
 _WHAT: Final = "setup-zone"
-_FORM_SECONDS: Final = 12 * 3600.0
 _FIRST_VIEW_SECONDS: Final = 2.5
 _LOOK_SECONDS: Final = 0.1
 
@@ -34,13 +33,12 @@ log = structlog.get_logger("web")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look: a view and what it means, or in `problem` why there is none."""
+    """One look: a view and what it means."""
 
-    view: View | None
-    focus: Verdict | None
-    exposure: Verdict | None
+    view: View
+    focus: Verdict
+    exposure: Verdict
     codes: tuple[Verdict, ...]
-    problem: str
 
 
 class Setup:
@@ -56,12 +54,13 @@ class Setup:
         """The whole page; without JavaScript it comes again by itself, unless it is edited."""
         log.info("somebody aims the camera", client=request[CLIENT])
         seen, (in_force, token) = await asyncio.gather(
-            self._look(_FIRST_VIEW_SECONDS), self._archive.ask(self._zone_and_token)
+            self._look_or_why_not(), self._archive.ask(self._zone_and_token)
         )
         text = render(
             request,
             "setup.html",
-            seen=seen,
+            seen=None if isinstance(seen, str) else seen,
+            problem=seen if isinstance(seen, str) else "",
             edges={
                 edge: f"{value * 100:g}"
                 for edge, value in zip(EDGES, in_force or (0, 0, 1, 1), strict=True)
@@ -76,34 +75,33 @@ class Setup:
 
     async def picture(self, _request: web.Request) -> web.Response:
         """What the camera sees, as a JPEG. Raises ProblemError."""
-        seen = await self._look(_FIRST_VIEW_SECONDS)
-        if seen.view is None:
-            raise ProblemError(503, "There is no picture", seen.problem, {"Retry-After": "1"})
+        try:
+            seen = await self._look(_FIRST_VIEW_SECONDS)
+        except DeviceError as error:
+            raise ProblemError(
+                503, "There is no picture", str(error), {"Retry-After": "1"}
+            ) from None
         return web.Response(
             body=seen.view.jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"}
         )
 
     async def view(self, _request: web.Request) -> web.Response:
         """The same in words, for the page's script."""
-        return web.json_response(
-            _document(await self._look(_LOOK_SECONDS)), headers={"Cache-Control": "no-store"}
-        )
+        try:
+            document = _document(await self._look(_LOOK_SECONDS))
+        except DeviceError as error:
+            document = {"problem": str(error)}
+        return web.json_response(document, headers={"Cache-Control": "no-store"})
 
     async def save(self, request: web.Request) -> web.StreamResponse:
         """Take a zone from the form. Raises ProblemError."""
-        if not self._settings.web.setup or zone.is_fixed():
+        if not self._may_save():
             raise ProblemError(
                 404,
                 "The zone is not saved here",
                 "web.setup in the settings allows it, unless the environment sets the zone.",
             )
-        form = await request.post()
-        if not from_our_page(request) or self._signer.read(str(form.get("token", ""))) != _WHAT:
-            raise ProblemError(
-                403,
-                "This form cannot be used any more",
-                "Open the page again, and send the form from there.",
-            )
+        form = await form_of(request, _WHAT, self._signer, "the page")
         wanted = None if "whole" in form else _zone_of([str(form.get(edge, "")) for edge in EDGES])
         try:
             await self._archive.ask(zone.save, self._settings, wanted)
@@ -118,36 +116,35 @@ class Setup:
         raise web.HTTPSeeOther(f"{request.config_dict[PREFIX]}/setup?saved")
 
     def _zone_and_token(self) -> tuple[Zone | None, str | None]:
-        in_force = ZoneInForce(self._settings).look()
-        if not self._settings.web.setup or zone.is_fixed():
-            return in_force, None
-        try:
-            return in_force, self._signer.sign(_WHAT, _FORM_SECONDS)
-        except OSError as error:
-            log.warning("forms cannot be signed", problem=str(error))
-            return in_force, None
+        token = token_for(_WHAT, self._signer) if self._may_save() else None
+        return ZoneInForce(self._settings).look(), token
+
+    def _may_save(self) -> bool:
+        return self._settings.web.setup and not zone.is_fixed()
 
     async def _look(self, patience_seconds: float) -> Seen:
-        """Look through the camera, and wait a little if the station was not asked before."""
-        try:
-            deadline = time.monotonic() + patience_seconds
-            while (view := await self._archive.ask(self._live.look)) is None:
-                if time.monotonic() > deadline:
-                    return _nothing("No picture yet. If none comes, 'recorderd status' says why.")
-                await asyncio.sleep(_LOOK_SECONDS)
-        except DeviceError as error:
-            return _nothing(str(error))
+        """Look through the camera, and wait a little if the station was not asked before.
+
+        Raises DeviceError if there is nothing to be seen.
+        """
+        deadline = time.monotonic() + patience_seconds
+        while (view := await self._archive.ask(self._live.look)) is None:
+            if time.monotonic() > deadline:
+                raise DeviceError("No picture yet", "If none comes, 'recorderd status' says why")
+            await asyncio.sleep(_LOOK_SECONDS)
         return Seen(
             view,
             words.focus(view.focus),
             words.exposure(view),
             tuple(map(words.code, view.codes)),
-            "",
         )
 
-
-def _nothing(problem: str) -> Seen:
-    return Seen(None, None, None, (), problem)
+    async def _look_or_why_not(self) -> Seen | str:
+        """For the whole page, which is shown in either case."""
+        try:
+            return await self._look(_FIRST_VIEW_SECONDS)
+        except DeviceError as error:
+            return str(error)
 
 
 def _zone_of(edges: list[str]) -> Zone | None:
@@ -173,8 +170,6 @@ def _no_zone() -> ProblemError:
 
 def _document(seen: Seen) -> dict[str, Any]:
     view = seen.view
-    if view is None or seen.focus is None or seen.exposure is None:
-        return {"problem": seen.problem}
     return {
         "taken": view.monotonic_ns,
         "width": view.width,
