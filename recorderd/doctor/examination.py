@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from recorderd.config import LoadedSettings
 from recorderd.core.state import Phase
@@ -19,6 +19,35 @@ from recorderd.status import NotRunning, status_now
 
 NO_PICTURE: Final = "the camera gives no picture"
 """What checks of the picture say then: one cause is told once."""
+
+
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """What is costly to find out, or why it cannot be: found out by the first who asks."""
+
+    def __init__(self, find: Callable[[], T]) -> None:
+        self._find = find
+        self._finding = threading.Lock()
+        self._outcome: T | RecorderdError | None = None
+
+    def get(self) -> T:
+        """Whoever comes second waits for the first. Raises the same error each time."""
+        with self._finding:
+            if self._outcome is None:
+                try:
+                    self._outcome = self._find()
+                except RecorderdError as error:
+                    self._outcome = error
+            if isinstance(self._outcome, RecorderdError):
+                raise self._outcome
+            return self._outcome
+
+    @property
+    def found(self) -> T | None:
+        """What was found so far; None if nobody has asked, or it could not be."""
+        return None if isinstance(self._outcome, RecorderdError) else self._outcome
 
 
 class Examination:
@@ -39,12 +68,16 @@ class Examination:
         self.settings = loaded.settings
         self.person = person
         self.machine = machine or Machine()
-        self._look = look
-        self._looking = threading.Lock()
-        self._camera: CameraLook | RecorderdError | None = None
-        self._mode: ChosenMode | RecorderdError | None = None
-        self._panel: PanelHands | RecorderdError | None = None
         self.station = self.read_station()
+        self._camera = _Once(
+            lambda: look(
+                self.settings,
+                through_station=self.status is not None,
+                wait_for_label=self.person is not None,
+            )
+        )
+        self._mode = _Once(lambda: choose_mode(self.settings.recording, self.camera))
+        self._panel = _Once(lambda: panel_hands(self.settings, self.status is not None))
 
     def read_station(self) -> Mapping[str, Any] | NotRunning:
         """What the station says about itself at this moment."""
@@ -64,19 +97,7 @@ class Examination:
     @property
     def camera(self) -> CameraLook:
         """A look through the camera of some seconds. Raises DeviceError if there is none."""
-        with self._looking:
-            if self._camera is None:
-                try:
-                    self._camera = self._look(
-                        self.settings,
-                        through_station=self.status is not None,
-                        wait_for_label=self.person is not None,
-                    )
-                except RecorderdError as error:
-                    self._camera = error
-        if isinstance(self._camera, RecorderdError):
-            raise self._camera
-        return self._camera
+        return self._camera.get()
 
     @property
     def has_picture(self) -> bool:
@@ -106,16 +127,7 @@ class Examination:
                     "Look after the camera first",
                 )
             return ChosenMode(str(chosen.get("mode")), str(chosen.get("reason")))
-        look = self.camera
-        with self._looking:
-            if self._mode is None:
-                try:
-                    self._mode = choose_mode(self.settings.recording, look)
-                except RecorderdError as error:
-                    self._mode = error
-        if isinstance(self._mode, RecorderdError):
-            raise self._mode
-        return self._mode
+        return self._mode.get()
 
     @property
     def panel(self) -> PanelHands:
@@ -123,16 +135,10 @@ class Examination:
 
         Raises DeviceError if they cannot be had.
         """
-        if self._panel is None:
-            try:
-                self._panel = panel_hands(self.settings, self.status is not None)
-            except RecorderdError as error:
-                self._panel = error
-        if isinstance(self._panel, RecorderdError):
-            raise self._panel
-        return self._panel
+        return self._panel.get()
 
     def close(self) -> None:
         """Let go of lamps, buzzer and pedal."""
-        if self._panel is not None and not isinstance(self._panel, RecorderdError):
-            self._panel.close()
+        hands = self._panel.found
+        if hands is not None:
+            hands.close()
