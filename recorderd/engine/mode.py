@@ -18,6 +18,9 @@ COPYABLE_CODECS = frozenset({"h264", "hevc"})
 DEFERRABLE_CODECS = frozenset({"mjpeg"})
 """What is small enough to be kept now and encoded when the station is idle."""
 
+TOO_SLOW = "too little for the camera"
+"""What is said of an encoder that does not hold the camera's rate."""
+
 _DOCTOR = "Run 'recorderd doctor --encoders' to see which encoders work here and why others do not"
 
 
@@ -86,7 +89,7 @@ def choose(
     if mode_setting != Mode.ENCODE and description.codec in DEFERRABLE_CODECS:
         return _deferred(_why_none_is_fast_enough(fastest, encoder_setting, camera))
     if fastest is not None:
-        return _encoded(fastest, f"too little for the camera ({camera}): frames may be dropped")
+        return _encoded(fastest, f"{TOO_SLOW} ({camera}): frames may be dropped")
     which = "no encoder works here" if encoder_setting == AUTO else f"{encoder_setting} does not"
     raise DeviceError(
         f"Pictures in {description.codec} must be encoded, but {which}",
@@ -114,5 +117,5 @@ def _why_none_is_fast_enough(
         return "no encoder works here" if encoder_setting == AUTO else f"{encoder_setting} fails"
     return (
         f"the best encoder here, {fastest.name} ({fastest.variant}), does "
-        f"{fastest.frames_per_second:.0f} pictures a second, too little for the camera ({camera})"
+        f"{fastest.frames_per_second:.0f} pictures a second, {TOO_SLOW} ({camera})"
     )

@@ -16,7 +16,7 @@ from recorderd.doctor.checks.camera import CameraCheck
 from recorderd.doctor.checks.catalogue import CatalogueCheck
 from recorderd.doctor.checks.clock import ClockCheck
 from recorderd.doctor.checks.computer import ComputerCheck
-from recorderd.doctor.checks.disk_speed import DiskSpeedCheck, measured
+from recorderd.doctor.checks.disk_speed import DiskSpeedCheck, bytes_per_second, measured
 from recorderd.doctor.checks.encoding import EncodingCheck
 from recorderd.doctor.checks.footage_disk import FootageDiskCheck
 from recorderd.doctor.checks.helpers import HelpersCheck
@@ -336,6 +336,17 @@ def test_a_camera_without_a_picture_is_told_once(tmp_path: Path) -> None:
     for check in (LightAndFocusCheck(), LabelCheck(), EncodingCheck()):
         finding = guarded(check, subject)
         assert (finding.verdict, finding.seen) == (Verdict.SKIPPED, "the camera gives no picture")
+
+
+def test_without_a_picture_no_encoder_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "recorderd.doctor.examination.choose_mode", lambda *_: pytest.fail("it was tried")
+    )
+    subject = examination(loaded_in(tmp_path), dataclasses.replace(LOOK, pictures=0))
+    assert guarded(EncodingCheck(), subject).verdict is Verdict.SKIPPED
+    assert bytes_per_second(subject) == (2.5e6, "by recording.megabits_per_second")
 
 
 def test_a_label_of_five_pixels_a_module_is_good(tmp_path: Path) -> None:

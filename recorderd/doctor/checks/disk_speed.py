@@ -87,6 +87,9 @@ def _nameless(folder: Path) -> int:
 def bytes_per_second(examination: Examination) -> tuple[float, str]:
     """What a recording writes, and how that is known."""
     encoded = examination.settings.recording.megabits_per_second * 1e6 / 8
+    set_so = "by recording.megabits_per_second"
+    if not examination.has_picture:  # To try encoders would take too long, for nothing.
+        return encoded, set_so
     try:
         copied = examination.mode.mode in (Mode.COPY, Mode.DEFER)
         sent = examination.camera.bytes_per_second
@@ -94,4 +97,4 @@ def bytes_per_second(examination: Examination) -> tuple[float, str]:
         copied, sent = False, 0.0
     if copied and sent:
         return sent, "as the camera sends it"
-    return encoded, "by recording.megabits_per_second"
+    return encoded, set_so

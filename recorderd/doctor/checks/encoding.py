@@ -5,9 +5,7 @@ from __future__ import annotations
 from recorderd.core.model import Mode
 from recorderd.doctor.check import Finding, good, skipped, warning
 from recorderd.doctor.examination import NO_PICTURE, Examination
-
-_TOO_SLOW = "too little for the camera"
-"""What `engine.mode` says of an encoder that is taken for want of a better one."""
+from recorderd.engine.mode import TOO_SLOW
 
 
 class EncodingCheck:
@@ -27,6 +25,6 @@ class EncodingCheck:
             for proof in chosen.proofs
         )
         text = f"mode {chosen.mode}: {chosen.reason}"
-        if chosen.mode == Mode.ENCODE and _TOO_SLOW in chosen.reason:
+        if chosen.mode == Mode.ENCODE and TOO_SLOW in chosen.reason:
             return warning(text, "Lower camera.rate or camera.width and camera.height", *facts)
         return good(text, *facts)
