@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recorderd.engine.sources import v4l2_controls
-from recorderd.engine.sources.v4l2 import automatic_device
+from recorderd.engine.sources.v4l2 import device_of
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.terminal import escaped
@@ -17,7 +17,7 @@ def run_controls(settings: Settings) -> int:
             "Only a v4l2 camera has controls that can be set here",
             "Set focus and exposure on the camera's own page, or in the command of camera.source",
         )
-    path = str(automatic_device()) if device == "auto" else device
+    path = device_of(device)
     try:
         listed = v4l2_controls.offered(path)
     except OSError as error:
@@ -25,7 +25,9 @@ def run_controls(settings: Settings) -> int:
             f"The camera {path} cannot be asked for its controls ({error.strerror})",
             "Check that it is plugged in, and use sudo or an account of the group 'video'",
         ) from error
-    print(f"# {escaped(path)}: write what shall be set below [camera.controls] in the settings")
+    print(
+        f"# {escaped(str(path))}: write what shall be set below [camera.controls] in the settings"
+    )
     width = max((len(control.name) for control, _ in listed), default=0)
     for control, now in listed:
         value = control.default if now is None else now

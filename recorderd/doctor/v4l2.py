@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_WRITE, _READ = 1, 2
+from recorderd.engine.sources.v4l2_ioctl import READ, WRITE, opened, request
+
 _VIDEO_CAPTURE = 1
 _CAPABILITY = struct.Struct("=16s32s32sIII12x")
 _FORMAT = struct.Struct("=III32sI16x")
@@ -27,15 +27,10 @@ _MOST = 256
 _RATES_SHOWN = 4
 
 
-def _number(direction: int, command: int, size: int) -> int:
-    """_IOC of asm-generic/ioctl.h, for the letter V."""
-    return direction << 30 | size << 16 | ord("V") << 8 | command
-
-
-_QUERYCAP = _number(_READ, 0, _CAPABILITY.size)
-_ENUM_FMT = _number(_READ | _WRITE, 2, _FORMAT.size)
-_ENUM_FRAMESIZES = _number(_READ | _WRITE, 74, _SIZE.size)
-_ENUM_FRAMEINTERVALS = _number(_READ | _WRITE, 75, _INTERVAL.size)
+_QUERYCAP = request(READ, 0, _CAPABILITY.size)
+_ENUM_FMT = request(READ | WRITE, 2, _FORMAT.size)
+_ENUM_FRAMESIZES = request(READ | WRITE, 74, _SIZE.size)
+_ENUM_FRAMEINTERVALS = request(READ | WRITE, 75, _INTERVAL.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +45,7 @@ class Camera:
 
 def look_at(device: Path) -> Camera:
     """Ask this device. Raises OSError; ENOTTY if it is no V4L2 device."""
-    descriptor = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
+    with opened(device) as descriptor:
         answer = bytearray(_CAPABILITY.size)
         fcntl.ioctl(descriptor, _QUERYCAP, answer)
         driver, card, bus, *_ = _CAPABILITY.unpack(answer)
@@ -61,8 +55,6 @@ def look_at(device: Path) -> Camera:
             _text(bus),
             tuple(_offers(descriptor)),
         )
-    finally:
-        os.close(descriptor)
 
 
 def lasting_name(device: Path, devices: Path = Path("/dev")) -> Path:

@@ -88,8 +88,8 @@ def exposure_hunts(folder: Path, _: pytest.MonkeyPatch) -> tuple[Check, Examinat
 
 
 def focus_hunts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Check, Examination]:
-    automatic = Control(1, "focus_automatic_continuous", 2, 0, 1, 1, 1, 0)
-    fixed = Control(2, "focus_absolute", 1, 0, 250, 5, 0, 0)
+    automatic = Control(1, "focus_automatic_continuous", 2, 0, 1, 1, 1)
+    fixed = Control(2, "focus_absolute", 1, 0, 250, 5, 0)
     monkeypatch.setattr(
         "recorderd.doctor.checks.light_and_focus.offered",
         lambda _device: ((automatic, 1), (fixed, 40)),

@@ -11,7 +11,7 @@ from recorderd.doctor import v4l2
 from recorderd.doctor.check import Finding, bad, good, warning
 from recorderd.doctor.examination import Examination
 from recorderd.doctor.holders import holders_of
-from recorderd.engine.sources.v4l2 import automatic_device
+from recorderd.engine.sources.v4l2 import device_of
 from recorderd.engine.sources.v4l2_controls import offered
 from recorderd.errors import DeviceError
 
@@ -50,14 +50,14 @@ class CameraCheck:
 
 def _controls(device: Path) -> Iterator[tuple[str, str]]:
     with suppress(OSError):
-        for control, value in offered(str(device)):
+        for control, value in offered(device):
             yield "control", f"{control.name} = {value} ({control.range})"
 
 
 def _device(examination: Examination, name: str) -> Finding:
     devices = examination.machine.root / "dev"
     try:
-        device = automatic_device(devices) if name == "auto" else Path(name)
+        device = device_of(name, devices)
     except DeviceError as error:
         return bad(error.problem, error.remedy)
     if not device.exists():

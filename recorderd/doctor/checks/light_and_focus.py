@@ -8,7 +8,7 @@ from recorderd.aim import words
 from recorderd.aim.live import View
 from recorderd.doctor.check import Finding, as_sentence, bad, good, skipped, warning
 from recorderd.doctor.examination import NO_PICTURE, Examination
-from recorderd.engine.sources.v4l2 import automatic_device
+from recorderd.engine.sources.v4l2 import device_of
 from recorderd.engine.sources.v4l2_controls import offered
 from recorderd.errors import DeviceError
 
@@ -113,9 +113,7 @@ def _held(examination: Examination) -> dict[str, int]:
     if kind != "v4l2":
         return {}
     try:
-        devices = examination.machine.root / "dev"
-        device = automatic_device(devices) if name == "auto" else name
-        found = offered(str(device))
+        found = offered(device_of(name, examination.machine.root / "dev"))
     except (OSError, DeviceError):
         return {}
     return {control.name: value for control, value in found if value is not None}

@@ -64,8 +64,7 @@ class V4l2Source:
         self._stream_clock: StreamClock = ArrivalClock()
 
     def open(self) -> StreamDescription:
-        if self._device == "auto":
-            self._device = str(automatic_device(self._devices_folder))
+        self._device = str(device_of(self._device, self._devices_folder))
         wanted = self._camera.format
         formats = AUTOMATIC_FORMATS if wanted == "auto" else (wanted,)
         refused: list[DeviceError] = []
@@ -111,7 +110,7 @@ class V4l2Source:
 
     def _set_controls(self) -> None:
         """A knob that cannot be turned is no reason not to record."""
-        for outcome in v4l2_controls.apply(self._device, self._camera.controls):
+        for outcome in v4l2_controls.apply(Path(self._device), self._camera.controls):
             if outcome.problem:
                 log.warning(
                     "a control of the camera is not as camera.controls wants it",
@@ -166,6 +165,13 @@ class V4l2Source:
 
 class _FormatRefusedError(DeviceError):
     """The camera does not do this format, but may do another."""
+
+
+def device_of(name: str, devices_folder: Path = Path("/dev")) -> Path:
+    """The device that `name` means, which is a path or "auto". Raises DeviceError if it is auto
+    and there is none.
+    """
+    return automatic_device(devices_folder) if name == "auto" else Path(name)
 
 
 def automatic_device(devices_folder: Path = Path("/dev")) -> Path:

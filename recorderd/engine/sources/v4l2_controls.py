@@ -10,13 +10,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from recorderd.engine.sources.v4l2_ioctl import READ, WRITE, opened, request
 
 Ioctl: TypeAlias = Callable[[int, int, Any], object]
 """fcntl.ioctl: changes the structure in place. Raises OSError."""
@@ -85,8 +86,7 @@ class _ExtendedControls(ctypes.Structure):
 
 
 def _read_and_write(number: int, structure: type[ctypes.Structure]) -> int:
-    """_IOWR('V', ...) of asm-generic/ioctl.h."""
-    return 3 << 30 | ctypes.sizeof(structure) << 16 | ord("V") << 8 | number
+    return request(READ | WRITE, number, ctypes.sizeof(structure))
 
 
 QUERY_CONTROL: Final = _read_and_write(36, _QueryControl)
@@ -106,7 +106,6 @@ class Control:
     maximum: int
     step: int
     default: int
-    flags: int
     choices: tuple[tuple[int, str], ...] = ()
 
     @property
@@ -136,7 +135,7 @@ class Outcome:
 
 
 def apply(
-    device: str, wanted: Sequence[tuple[str, int]], ioctl: Ioctl = fcntl.ioctl
+    device: Path, wanted: Sequence[tuple[str, int]], ioctl: Ioctl = fcntl.ioctl
 ) -> tuple[Outcome, ...]:
     """Set these controls one after the other; what does not go is said, and the next one is tried.
 
@@ -145,7 +144,7 @@ def apply(
     if not wanted:
         return ()
     try:
-        with _opened(device) as camera:
+        with opened(device) as camera:
             known = {control.name: control for control in _controls(camera, ioctl)}
             return tuple(
                 Outcome(name, value, _set(camera, ioctl, known, name, value))
@@ -156,23 +155,12 @@ def apply(
         return tuple(Outcome(name, value, problem) for name, value in wanted)
 
 
-def offered(device: str, ioctl: Ioctl = fcntl.ioctl) -> tuple[tuple[Control, int | None], ...]:
+def offered(device: Path, ioctl: Ioctl = fcntl.ioctl) -> tuple[tuple[Control, int | None], ...]:
     """What this camera lets one set, and how each stands now. Raises OSError."""
-    with _opened(device) as camera:
+    with opened(device) as camera:
         return tuple(
             (control, _current(camera, ioctl, control)) for control in _controls(camera, ioctl)
         )
-
-
-class _opened:  # noqa: N801 - used like a function
-    def __init__(self, device: str) -> None:
-        self._descriptor = os.open(Path(device), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def __enter__(self) -> int:
-        return self._descriptor
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
 
 
 def _controls(camera: int, ioctl: Ioctl) -> Iterator[Control]:
@@ -203,7 +191,6 @@ def _described(camera: int, ioctl: Ioctl, query: _QueryControl) -> Control:
         maximum=query.maximum,
         step=query.step,
         default=query.default_value,
-        flags=query.flags,
         choices=choices,
     )
 

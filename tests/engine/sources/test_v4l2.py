@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorderd.engine.packets import StreamDescription
-from recorderd.engine.sources.v4l2 import V4l2Source, automatic_device, mismatch
+from recorderd.engine.sources.v4l2 import V4l2Source, automatic_device, device_of, mismatch
 from recorderd.errors import DeviceError
 from recorderd.settings import CameraSettings
 
@@ -40,6 +40,8 @@ def test_automatic_device_prefers_names_that_stay_the_same(tmp_path: Path) -> No
     assert automatic_device(tmp_path) == by_path
     by_id = device(tmp_path, "v4l/by-id/usb-A_Camera-video-index0")
     assert automatic_device(tmp_path) == by_id
+    assert device_of("auto", tmp_path) == by_id
+    assert device_of("/dev/video7", tmp_path) == Path("/dev/video7")
 
 
 def test_no_camera_at_all_is_said(tmp_path: Path) -> None:

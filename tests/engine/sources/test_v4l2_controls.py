@@ -95,13 +95,13 @@ class Camera:
 
 
 @pytest.fixture
-def device(tmp_path: Path) -> str:
+def device(tmp_path: Path) -> Path:
     path = tmp_path / "video0"
     path.touch()
-    return str(path)
+    return path
 
 
-def problem_of(device: str, camera: Camera, name: str, value: int) -> str:
+def problem_of(device: Path, camera: Camera, name: str, value: int) -> str:
     (outcome,) = apply(device, [(name, value)], camera)
     assert (outcome.name, outcome.value) == (name, value)
     return outcome.problem
@@ -114,7 +114,7 @@ def test_the_numbers_are_the_kernels() -> None:
     assert ctypes.sizeof(v4l2_controls._ExtendedControl) == 20
 
 
-def test_set_in_the_order_that_was_written(device: str) -> None:
+def test_set_in_the_order_that_was_written(device: Path) -> None:
     camera = Camera()
     wanted = [
         ("focus_automatic_continuous", 0),
@@ -127,13 +127,13 @@ def test_set_in_the_order_that_was_written(device: str) -> None:
     assert camera.knobs[MAINS].value == 1
 
 
-def test_a_focus_that_the_automatic_holds(device: str) -> None:
+def test_a_focus_that_the_automatic_holds(device: Path) -> None:
     camera = Camera()
     assert "automatic" in problem_of(device, camera, "focus_absolute", 40)
     assert camera.knobs[FOCUS].value == 100
 
 
-def test_an_unknown_name_tells_what_there_is(device: str) -> None:
+def test_an_unknown_name_tells_what_there_is(device: Path) -> None:
     problem = problem_of(device, Camera(), "focus_abs", 40)
     assert "focus_absolute" in problem
     assert "power_line_frequency" in problem
@@ -153,11 +153,11 @@ def test_an_unknown_name_tells_what_there_is(device: str) -> None:
         ("link_frequency", 2, "0 (445000000), 1 (1000000000000)"),
     ],
 )
-def test_a_wrong_value_tells_the_right_ones(device: str, name: str, value: int, said: str) -> None:
+def test_a_wrong_value_tells_the_right_ones(device: Path, name: str, value: int, said: str) -> None:
     assert said in problem_of(device, Camera(), name, value)
 
 
-def test_what_the_camera_refuses_or_changes_is_said_and_the_rest_is_set(device: str) -> None:
+def test_what_the_camera_refuses_or_changes_is_said_and_the_rest_is_set(device: Path) -> None:
     camera = Camera()
     camera.refuses = {MAINS: errno.EIO}
     camera.clamps = {FOCUS: 50}
@@ -172,15 +172,15 @@ def test_what_the_camera_refuses_or_changes_is_said_and_the_rest_is_set(device: 
     assert changed.problem == "the camera made 50 of it"
 
 
-def test_a_device_that_is_gone_or_is_no_camera_stops_nothing(device: str, tmp_path: Path) -> None:
-    (outcome,) = apply(str(tmp_path / "none"), [("focus_absolute", 1)])
+def test_a_device_that_is_gone_or_is_no_camera_stops_nothing(device: Path, tmp_path: Path) -> None:
+    (outcome,) = apply(tmp_path / "none", [("focus_absolute", 1)])
     assert "No such file" in outcome.problem
     (outcome,) = apply(device, [("focus_absolute", 1)])  # the real ioctl, on a plain file
     assert "cannot be asked" in outcome.problem
     assert apply(device, []) == ()
 
 
-def test_what_is_offered(device: str) -> None:
+def test_what_is_offered(device: Path) -> None:
     listed = {control.name: (control.range, now) for control, now in offered(device, Camera())}
     assert listed["focus_absolute"] == ("0 to 250 in steps of 5", 100)
     assert listed["focus_automatic_continuous"] == ("0 (off) or 1 (on)", 1)
