@@ -114,17 +114,22 @@ def _set_aside(settings: Settings) -> int | None:
         return None
 
 
+def free_bytes(status: Mapping[str, Any]) -> int | None:
+    """What may still be written to the footage disk; None while the station does not know."""
+    free = _mapping(status.get("disk")).get("free_bytes")
+    return free if isinstance(free, int) else None
+
+
 def orders_left(
-    settings: Settings, status: Mapping[str, Any], typical_bytes: int | None
+    settings: Settings, free_bytes: int | None, typical_bytes: int | None
 ) -> int | None:
     """For how many more orders there is room, if they are as large as the newest ones.
 
     `typical_bytes` is their usual size. None while either is not known.
     """
-    free = _mapping(status.get("disk")).get("free_bytes")
-    if not isinstance(free, int) or not typical_bytes:
+    if free_bytes is None or not typical_bytes:
         return None
-    usable = free - settings.storage.minimum_free_gigabytes * 1e9
+    usable = free_bytes - settings.storage.minimum_free_gigabytes * 1e9
     return max(0, int(usable // typical_bytes))
 
 
@@ -139,7 +144,7 @@ def _room_in_words(settings: Settings, status: Mapping[str, Any]) -> str:
     from recorderd.store.search import typical_bytes
 
     try:
-        left = orders_left(settings, status, typical_bytes(settings.database_url))
+        left = orders_left(settings, free_bytes(status), typical_bytes(settings.database_url))
     except CatalogueError:
         return ""
     if left is None:
@@ -221,9 +226,9 @@ def in_words(status: Mapping[str, Any], room: str = "") -> list[str]:
     mode = _mapping(status.get("mode"))
     add("mode", " ".join(_word(mode[key]) for key in ("mode", "encoder") if mode.get(key)))
     add("", _word(mode.get("reason")))
-    free_bytes = _mapping(status.get("disk")).get("free_bytes")
-    if isinstance(free_bytes, int):
-        add("disk", ": ".join(filter(None, (f"{free_bytes / 1e9:.1f} GB free", room))))
+    free = free_bytes(status)
+    if free is not None:
+        add("disk", ": ".join(filter(None, (f"{free / 1e9:.1f} GB free", room))))
     if status.get("clock") == "unsynchronised":
         add("clock", "not set: times are put right once the network sets it (timedatectl)")
     recordings = status.get("recordings")

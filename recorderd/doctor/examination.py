@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -112,6 +113,12 @@ class Examination:
         """The footage folder, or the nearest folder above it while that is not made yet."""
         folder = self.settings.footage_folder
         return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+    @property
+    def free_bytes(self) -> int:
+        """What an ordinary user may still write there. Raises OSError."""
+        status = os.statvfs(self.footage_place)
+        return status.f_bavail * status.f_frsize
 
     @property
     def mode(self) -> ChosenMode:

@@ -13,6 +13,7 @@ from recorderd.status import (
     NotRunning,
     about,
     finisher_now,
+    free_bytes,
     orders_left,
     status_now,
     work_in_words,
@@ -87,7 +88,7 @@ def look(settings: Settings, typical_bytes: int | None) -> Live:
     document |= shown
     camera = _mapping(status.get("camera"))
     document["camera"] = {key: camera.get(key) for key in _CAMERA} if camera else None
-    left = orders_left(settings, status, typical_bytes)
+    left = orders_left(settings, free_bytes(status), typical_bytes)
     document["orders_left"] = left
     faults = tuple(str(text) for text in _mapping(status.get("faults")).values())
     doing = _PHASES.get(str(status.get("phase")), "is starting")

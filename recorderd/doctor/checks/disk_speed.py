@@ -30,8 +30,7 @@ class DiskSpeedCheck:
         if examination.at_work:
             return skipped("an order is being recorded: the disk is left alone")
         folder = examination.footage_place
-        status = os.statvfs(folder)
-        room = (status.f_bavail * status.f_frsize) - settings.storage.reserve_megabytes * 1e6
+        room = examination.free_bytes - settings.storage.reserve_megabytes * 1e6
         limit = int(min(_MOST_BYTES, room * _SHARE_OF_FREE))
         if limit < len(_BLOCK):
             return skipped("there is too little room to try it")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from recorderd.doctor.check import Finding, bad, good, warning
 from recorderd.doctor.checks.disk_speed import bytes_per_second
 from recorderd.doctor.examination import Examination
@@ -21,8 +19,7 @@ class SpaceCheck:
 
     def look(self, examination: Examination, /) -> Finding:
         settings = examination.settings
-        status = os.statvfs(examination.footage_place)
-        free = status.f_bavail * status.f_frsize
+        free = examination.free_bytes
         minimum = settings.storage.minimum_free_gigabytes * 1e9
         rate, why = bytes_per_second(examination)
         hours = max(0.0, free - minimum) / rate / 3600
@@ -30,7 +27,7 @@ class SpaceCheck:
             typical = typical_bytes(settings.database_url)
         except CatalogueError:
             typical = None
-        orders = orders_left(settings, {"disk": {"free_bytes": free}}, typical)
+        orders = orders_left(settings, free, typical)
         room = f"{free / 1e9:.0f} GB free: {_hours(hours)} of recording"
         if orders is not None:
             room += f", or about {about(orders)} orders like the newest"
