@@ -22,6 +22,10 @@ class Machine:
         except OSError:
             return None
 
+    def model(self) -> str | None:
+        """What its maker calls it: a Raspberry Pi says it in one place, a PC in another."""
+        return self.text("proc/device-tree/model") or self.text("sys/class/dmi/id/product_name")
+
     def output(self, *command: str, seconds: float = 4.0) -> str | None:
         """What a program prints; None if it is not there, fails or takes too long."""
         try:

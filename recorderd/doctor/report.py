@@ -24,7 +24,9 @@ _MOST_FACTS: Final = 8
 _LONGEST_FACT: Final = 100
 
 
-def write_report(file: Path, settings: Settings, results: Sequence[Result]) -> None:
+def write_report(
+    file: Path, settings: Settings, results: Sequence[Result], machine: Machine
+) -> None:
     """Raises StorageError."""
     environment = Environment(
         loader=PackageLoader("recorderd.doctor"),
@@ -41,7 +43,7 @@ def write_report(file: Path, settings: Settings, results: Sequence[Result]) -> N
         version=__version__,
         host=socket.gethostname(),
         date=f"{now:%Y-%m-%d %H:%M} {now.tzname()}",
-        model=Machine().text("proc/device-tree/model") or platform.machine(),
+        model=machine.model() or platform.machine(),
         system=f"{_system()}, Linux {platform.release()}",
         verdict=worst(results).value,
         total=total(results),

@@ -92,7 +92,7 @@ def run_doctor(
     else:
         print(json.dumps(document_of(loaded.settings, results), indent=2))
     if report is not None:
-        write_report(report, loaded.settings, results)
+        write_report(report, loaded.settings, results, machine)
         print(f"The report is in {escaped(str(report))}", file=sys.stderr)
     if support is not None:
         write_support_bundle(support, loaded, results, machine)

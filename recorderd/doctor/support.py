@@ -124,7 +124,7 @@ def _versions(machine: Machine) -> str:
         f"python {sys.version}",
         f"kernel {platform.release()} {platform.machine()}",
         machine.text("etc/os-release") or "",
-        machine.text("proc/device-tree/model") or "",
+        machine.model() or "",
     ]
     lines += sorted(
         f"{package.metadata['Name']} {package.version}"

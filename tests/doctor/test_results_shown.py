@@ -13,7 +13,7 @@ from recorderd.doctor.document import document_of
 from recorderd.doctor.report import write_report
 from recorderd.doctor.terminal_screen import TerminalScreen, total, worst
 from recorderd.errors import StorageError
-from tests.doctor.stations import loaded_in
+from tests.doctor.stations import PaperMachine, loaded_in
 
 RESULTS = [
     Result("clock", good("12:00", ("time zone", "Europe/Berlin")), 0.1),
@@ -52,7 +52,7 @@ def test_texts_of_strangers_are_only_text(tmp_path: Path) -> None:
     shown = "cheese\\x1b[2J\\n\\u202e\\ud800 <b>"
     assert stream.getvalue().count(shown) == 3
     file = tmp_path / "sheet.html"
-    write_report(file, loaded_in(tmp_path).settings, [result])
+    write_report(file, loaded_in(tmp_path).settings, [result], PaperMachine(tmp_path))
     assert file.read_text().count(shown.replace("<b>", "&lt;b&gt;")) == 2
     assert document_of(loaded_in(tmp_path).settings, [result])["results"][0]["seen"] == (
         f"held by {hostile}"
@@ -100,16 +100,24 @@ def test_the_sheet_holds_everything_and_needs_nothing_else(tmp_path: Path) -> No
     facts = tuple((f"format {number}", "x" * 300) for number in range(30))
     many = Result("formats", good("many", *facts), 0.1)
     file = tmp_path / "sheet.html"
-    write_report(file, loaded_in(tmp_path).settings, [*RESULTS, seen, many])
+    machine = PaperMachine(tmp_path)
+    machine.write("sys/class/dmi/id/product_name", "NUC11TNHi5\n")
+    write_report(file, loaded_in(tmp_path).settings, [*RESULTS, seen, many], machine)
     page = file.read_text()
     assert "there is no &lt;camera&gt;" in page
     assert base64.b64encode(picture.jpeg).decode() in page
     assert 'points="10.00,20.00 30.00,20.00 30.00,40.00"' in page
     assert "22 more" in page
+    assert "NUC11TNHi5" in page
     assert "http://" not in page
     assert "https://" not in page
 
 
 def test_a_sheet_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
-        write_report(tmp_path / "no" / "sheet.html", loaded_in(tmp_path).settings, RESULTS)
+        write_report(
+            tmp_path / "no" / "sheet.html",
+            loaded_in(tmp_path).settings,
+            RESULTS,
+            PaperMachine(tmp_path),
+        )

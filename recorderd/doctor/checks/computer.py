@@ -32,9 +32,7 @@ class ComputerCheck:
 
     def look(self, examination: Examination, /) -> Finding:
         machine = examination.machine
-        model = machine.text("proc/device-tree/model") or machine.text(
-            "sys/class/dmi/id/product_name"
-        )
+        model = machine.model()
         degrees = max(temperatures(machine), default=None)
         free = available_memory(machine)
         facts = [("kernel", platform.release())]
