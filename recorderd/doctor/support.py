@@ -18,10 +18,11 @@ from recorderd.config import LoadedSettings
 from recorderd.doctor.check import Result
 from recorderd.doctor.document import document_of
 from recorderd.doctor.machine import Machine
+from recorderd.doctor.units import FINISHER, STATION, WEB
 from recorderd.errors import StorageError
 
 _JOURNAL_LINES: Final = "3000"
-_UNITS: Final = ("recorderd", "recorderd-web", "recorderd-finisher")
+_SERVICES: Final = (STATION, WEB, FINISHER)
 _HIDDEN: Final = "***"
 _PROGRAM_SECONDS: Final = 8.0
 
@@ -89,7 +90,8 @@ def _contents(
         settings.state_folder / "encoders.json",
     ):
         yield file.name, _text_of(file)
-    for unit in _UNITS:
+    for unit in _SERVICES:
+        name = unit.removesuffix(".service")
         journal = machine.output(
             "journalctl",
             "-u",
@@ -101,8 +103,8 @@ def _contents(
             "short-iso-precise",
             seconds=_PROGRAM_SECONDS,
         )
-        yield f"journal-{unit}.txt", journal or "none\n"
-        yield f"unit-{unit}.txt", _pairs(machine.unit(f"{unit}.service") or {})
+        yield f"journal-{name}.txt", journal or "none\n"
+        yield f"unit-{name}.txt", _pairs(machine.unit(unit) or {})
     yield "kernel.txt", machine.output("journalctl", "-k", "-n", "500", "--no-pager") or "none\n"
     for name in ("mounts", "cpuinfo", "meminfo"):
         yield f"{name}.txt", machine.text(f"proc/{name}") or "none"

@@ -191,6 +191,20 @@ def pages_not_served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Che
     return StaffPagesCheck(), examination(loaded, machine=PaperMachine(folder))
 
 
+def pages_of_a_try_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Check, Examination]:
+    check, subject = pages_not_served(folder, monkeypatch)
+    machine = PaperMachine(folder, {"systemctl": "LoadState=not-found\nActiveState=inactive\n"})
+    machine.write("run/systemd/system/x", "")
+    return check, examination(subject.loaded, machine=machine)
+
+
+def pages_of_a_service(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Check, Examination]:
+    check, subject = pages_not_served(folder, monkeypatch)
+    machine = PaperMachine(folder, {"systemctl": "LoadState=loaded\nActiveState=inactive\n"})
+    machine.write("run/systemd/system/x", "")
+    return check, examination(subject.loaded, machine=machine)
+
+
 def without_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Check, Examination]:
     monkeypatch.setattr("recorderd.doctor.checks.staff_pages.lan_addresses", list)
     return StaffPagesCheck(), examination(loaded_in(folder), machine=PaperMachine(folder))
@@ -288,6 +302,8 @@ SEEDED: list[tuple[Seed, Verdict, str, str]] = [
     (station_not_running, Verdict.WARNING, "not running", "systemctl start recorderd"),
     (helpers_not_running, Verdict.WARNING, "not sealed", "recorderd-finisher"),
     (pages_not_served, Verdict.BAD, "nobody answers at http://127.0.0.1:1/", "recorderd web"),
+    (pages_of_a_try_out, Verdict.BAD, "nobody answers", "Start them with: recorderd web"),
+    (pages_of_a_service, Verdict.BAD, "nobody answers", "systemctl start recorderd-web.socket"),
     (without_network, Verdict.WARNING, "no address", "network cable"),
     (another_footage_disk, Verdict.BAD, "belongs to another disk", "mount the disk"),
     (footage_in_memory, Verdict.BAD, "gone when it is switched off", "real disk"),

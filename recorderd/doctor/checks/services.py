@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from recorderd.doctor.check import Finding, bad, good, skipped, warning
 from recorderd.doctor.examination import Examination
+from recorderd.doctor.units import FINISHER, STATION, WEB, WEB_SOCKET, is_installed
 
-STATION = "recorderd.service"
-OTHERS = ("recorderd-web.socket", "recorderd-web.service", "recorderd-finisher.service")
+_OTHERS = (WEB_SOCKET, WEB, FINISHER)
 _MANY_RESTARTS = 3
 _NO_WATCHDOG = ("", "0", "infinity")
 
@@ -23,7 +23,7 @@ class ServicesCheck:
         station = machine.unit(STATION)
         if station is None:
             return skipped("systemd does not run here")
-        if station.get("LoadState") != "loaded":
+        if not is_installed(station):
             if examination.status is not None:
                 return warning(
                     "the station runs, but it was started by hand: no service is installed",
@@ -34,7 +34,7 @@ class ServicesCheck:
                 "Install it with scripts/install",
             )
         units = {STATION: station}
-        units.update((name, found) for name in OTHERS if (found := machine.unit(name)))
+        units.update((name, found) for name in _OTHERS if (found := machine.unit(name)))
         facts = tuple((name, _in_words(unit)) for name, unit in units.items())
         for name, unit in units.items():
             if unit.get("ActiveState") == "failed":
@@ -52,8 +52,7 @@ class ServicesCheck:
         if station.get("UnitFileState") == "disabled":
             return warning(
                 "the station runs, but would not start with the computer",
-                "sudo systemctl enable recorderd.target recorderd.service recorderd-web.socket "
-                "recorderd-finisher.service",
+                f"sudo systemctl enable recorderd.target {STATION} {WEB_SOCKET} {FINISHER}",
                 *facts,
             )
         if station.get("WatchdogUSec", "") in _NO_WATCHDOG:
@@ -69,7 +68,7 @@ class ServicesCheck:
                 "Read why with: journalctl -u recorderd -p warning -e",
                 *facts,
             )
-        silent = [name for name in OTHERS if _is_down(units.get(name))]
+        silent = [name for name in _OTHERS if _is_down(units.get(name))]
         if silent:
             return warning(
                 f"{' and '.join(silent)} does not run",
@@ -85,7 +84,7 @@ class ServicesCheck:
 
 def _is_down(unit: Mapping[str, str] | None) -> bool:
     """The staff pages' service is started by the first who asks: only its socket counts."""
-    if unit is None or unit.get("LoadState") != "loaded" or unit.get("TriggeredBy"):
+    if unit is None or not is_installed(unit) or unit.get("TriggeredBy"):
         return False
     return unit.get("ActiveState") != "active"
 
@@ -95,7 +94,7 @@ def _state(unit: Mapping[str, str]) -> str:
 
 
 def _in_words(unit: Mapping[str, str]) -> str:
-    if unit.get("LoadState") != "loaded":
+    if not is_installed(unit):
         return "not installed"
     text = unit.get("StatusText", "")
     return _state(unit) + (f", {text}" if text else "")

@@ -10,14 +10,13 @@ import struct
 from contextlib import closing
 
 from recorderd.doctor.check import Finding, bad, good, warning
-from recorderd.doctor.checks.services import STATION
 from recorderd.doctor.examination import Examination
+from recorderd.doctor.units import WEB_SOCKET, is_installed
 
 _SIOCGIFADDR = 0x8915
 """netdevice(7); the number is that of linux/sockios.h."""
 
 _ANSWER_SECONDS = 3.0
-_SOCKET_UNIT = "recorderd-web.socket"
 
 
 class StaffPagesCheck:
@@ -43,9 +42,9 @@ class StaffPagesCheck:
                 say = bad if examination.status is not None else warning
                 return say(
                     f"nobody answers at {_url(address, port, web.path_prefix)}",
-                    "Start them with: sudo systemctl start recorderd-web.socket "
+                    f"Start them with: sudo systemctl start {WEB_SOCKET} "
                     "(for a try-out: recorderd web)"
-                    if examination.machine.unit(STATION)
+                    if is_installed(examination.machine.unit(WEB_SOCKET))
                     else "Start them with: recorderd web",
                     *facts,
                 )
@@ -82,7 +81,7 @@ def lan_addresses() -> list[str]:
 
 def _port_of_unit(examination: Examination) -> int | None:
     """The port that systemd listens on in the pages' stead."""
-    unit = examination.machine.unit(_SOCKET_UNIT) or {}
+    unit = examination.machine.unit(WEB_SOCKET) or {}
     if unit.get("ActiveState") != "active":
         return None
     listens = re.search(r"(\d+) \(Stream\)", unit.get("Listen", ""))
