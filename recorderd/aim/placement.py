@@ -20,25 +20,25 @@ CODES: Final = ((21, "up to 14 characters"), (25, "up to 26"), (29, "up to 42"))
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`seen` centimetres of the bench from the left to the right edge of the picture.
+    """Where the camera may be, and what labels must be then.
 
     `distances`: of the camera with each of LENSES, in centimetres. `module`: the least width of a
     module in millimetres. `edges`: the least length of a side of each of CODES in millimetres,
     without its white margin.
     """
 
-    seen: int
     distances: tuple[float, ...]
     module: float
     edges: tuple[float, ...]
 
 
 def placement(seen_centimetres: int, picture_width: int) -> Placement:
-    """With a good margin; `picture_width` in pixels."""
+    """With a good margin. `seen_centimetres` of the bench are between the left and the right edge
+    of the picture; `picture_width` in pixels.
+    """
     millimetres_per_pixel = seen_centimetres * 10 / picture_width
     module = GOOD_MODULE_PIXELS * millimetres_per_pixel
     return Placement(
-        seen_centimetres,
         tuple(seen_centimetres / 2 / math.tan(math.radians(degrees) / 2) for degrees in LENSES),
         module,
         tuple(module * modules for modules, _ in CODES),

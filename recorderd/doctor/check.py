@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -100,3 +101,23 @@ def bad(seen: str, remedy: str, *facts: tuple[str, str]) -> Finding:
 
 def skipped(seen: str, *facts: tuple[str, str]) -> Finding:
     return Finding(Verdict.SKIPPED, seen, facts=facts)
+
+
+def worst(results: Sequence[Result]) -> Verdict:
+    """BAD if anything is, else WARNING if anything is, else GOOD."""
+    found = {result.finding.verdict for result in results}
+    return next((v for v in (Verdict.BAD, Verdict.WARNING) if v in found), Verdict.GOOD)
+
+
+def total(results: Sequence[Result]) -> str:
+    """All in one sentence."""
+    verdicts = [result.finding.verdict for result in results]
+    wrong, look = verdicts.count(Verdict.BAD), verdicts.count(Verdict.WARNING)
+    if wrong:
+        said = "1 thing is wrong" if wrong == 1 else f"{wrong} things are wrong"
+        also = f", {look} more should be looked at" if look else ""
+        return f"Not ready: {said}{also}."
+    if look:
+        said = "1 thing" if look == 1 else f"{look} things"
+        return f"It works; {said} should be looked at."
+    return "All is well."

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from recorderd import __version__
-from recorderd.doctor.check import Result
-from recorderd.doctor.terminal_screen import total, worst
+from recorderd.doctor.check import Result, total, worst
 from recorderd.settings import Settings
 
 

@@ -13,9 +13,8 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from recorderd import __version__
-from recorderd.doctor.check import Finding, Result
+from recorderd.doctor.check import Finding, Result, total, worst
 from recorderd.doctor.machine import Machine
-from recorderd.doctor.terminal_screen import total, worst
 from recorderd.errors import StorageError
 from recorderd.settings import Settings
 from recorderd.terminal import escaped

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recorderd.config import LoadedSettings
-from recorderd.doctor.check import Check, HandsCheck, Verdict
+from recorderd.doctor.check import Check, HandsCheck, Verdict, worst
 from recorderd.doctor.checks.account import AccountCheck
 from recorderd.doctor.checks.camera import CameraCheck
 from recorderd.doctor.checks.catalogue import CatalogueCheck
@@ -34,7 +34,7 @@ from recorderd.doctor.machine import Machine
 from recorderd.doctor.person import person_at_hand
 from recorderd.doctor.report import write_report
 from recorderd.doctor.support import write_support_bundle
-from recorderd.doctor.terminal_screen import NoScreen, TerminalScreen, worst
+from recorderd.doctor.terminal_screen import NoScreen, TerminalScreen
 from recorderd.terminal import escaped
 
 CHECKS: Sequence[Check] = (

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from recorderd.doctor.check import Result, Verdict
+from recorderd.doctor.check import Result, Verdict, total, worst
 from recorderd.terminal import escaped
 
 _COLOURS = {Verdict.GOOD: "32", Verdict.WARNING: "33", Verdict.BAD: "31", Verdict.SKIPPED: "2"}
@@ -82,23 +82,3 @@ class NoScreen:
 
     def looking(self, names: Sequence[str]) -> None:
         """Nobody looks."""
-
-
-def worst(results: Sequence[Result]) -> Verdict:
-    """BAD if anything is, else WARNING if anything is, else GOOD."""
-    found = {result.finding.verdict for result in results}
-    return next((v for v in (Verdict.BAD, Verdict.WARNING) if v in found), Verdict.GOOD)
-
-
-def total(results: Sequence[Result]) -> str:
-    """All in one sentence."""
-    verdicts = [result.finding.verdict for result in results]
-    wrong, look = verdicts.count(Verdict.BAD), verdicts.count(Verdict.WARNING)
-    if wrong:
-        said = "1 thing is wrong" if wrong == 1 else f"{wrong} things are wrong"
-        also = f", {look} more should be looked at" if look else ""
-        return f"Not ready: {said}{also}."
-    if look:
-        said = "1 thing" if look == 1 else f"{look} things"
-        return f"It works; {said} should be looked at."
-    return "All is well."

@@ -8,10 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from recorderd.doctor.check import Finding, Picture, Result, Verdict, bad, good, skipped, warning
+from recorderd.doctor.check import (
+    Finding,
+    Picture,
+    Result,
+    Verdict,
+    bad,
+    good,
+    skipped,
+    total,
+    warning,
+    worst,
+)
 from recorderd.doctor.document import document_of
 from recorderd.doctor.report import write_report
-from recorderd.doctor.terminal_screen import TerminalScreen, total, worst
+from recorderd.doctor.terminal_screen import TerminalScreen
 from recorderd.errors import StorageError
 from tests.doctor.stations import PaperMachine, loaded_in
 
