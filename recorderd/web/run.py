@@ -21,6 +21,7 @@ from aiohttp import web
 from recorderd.errors import DeviceError
 from recorderd.service_manager import handed_sockets, notifier
 from recorderd.settings import Settings
+from recorderd.web.address import address_of
 from recorderd.web.app import make_app
 from recorderd.web.guard import Guard
 from recorderd.web.password import hash_password
@@ -96,19 +97,14 @@ async def _serve(settings: Settings) -> None:
         for listener in listeners:
             await web.SockSite(runner, listener, backlog=256).start()
         port = listeners[0].getsockname()[1]
-        log.info("the staff pages are served", address=_shown_address(settings, port))
+        host = settings.web.address or socket.gethostname()
+        address = address_of(host, port, settings.web.path_prefix)
+        log.info("the staff pages are served", address=address)
         notify("READY=1")
         await leaving.wait()
     finally:
         notify("STOPPING=1")
         await runner.cleanup()
-
-
-def _shown_address(settings: Settings, port: int) -> str:
-    """What to type into a browser."""
-    host = settings.web.address or socket.gethostname()
-    host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{port}{settings.web.path_prefix}/"
 
 
 def _handed_listeners() -> list[socket.socket]:

@@ -12,6 +12,7 @@ from contextlib import closing
 from recorderd.doctor.check import Finding, bad, good, warning
 from recorderd.doctor.examination import Examination
 from recorderd.doctor.units import WEB_SOCKET, is_installed
+from recorderd.web.address import address_of
 
 _SIOCGIFADDR = 0x8915
 """netdevice(7); the number is that of linux/sockios.h."""
@@ -34,14 +35,14 @@ class StaffPagesCheck:
                 "this computer has no address in a network: nobody else can see the pages",
                 "Connect the network cable, or set up the wireless network",
             )
-        shown = [_url(address, port, web.path_prefix) for address in addresses]
-        facts = (("address", " or ".join(shown)), ("name", _url(f"{host}.local", port, "")))
+        shown = [address_of(address, port, web.path_prefix) for address in addresses]
+        facts = (("address", " or ".join(shown)), ("name", address_of(f"{host}.local", port, "")))
         for address in addresses:
             answer = _answer(address, port)
             if answer is None:
                 say = bad if examination.status is not None else warning
                 return say(
-                    f"nobody answers at {_url(address, port, web.path_prefix)}",
+                    f"nobody answers at {address_of(address, port, web.path_prefix)}",
                     f"Start them with: sudo systemctl start {WEB_SOCKET} "
                     "(for a try-out: recorderd web)"
                     if is_installed(examination.machine.unit(WEB_SOCKET))
@@ -50,13 +51,13 @@ class StaffPagesCheck:
                 )
             if answer >= http.client.INTERNAL_SERVER_ERROR:
                 return bad(
-                    f"{_url(address, port, web.path_prefix)} answers with error {answer}",
+                    f"{address_of(address, port, web.path_prefix)} answers with error {answer}",
                     "See why with: journalctl -u recorderd-web -e",
                     *facts,
                 )
             if answer == http.client.FORBIDDEN:
                 return warning(
-                    f"{_url(address, port, web.path_prefix)} refuses this network",
+                    f"{address_of(address, port, web.path_prefix)} refuses this network",
                     "Add the network of the office to web.allowed_networks",
                     *facts,
                 )
@@ -98,8 +99,3 @@ def _answer(address: str, port: int) -> int | None:
         return None
     finally:
         connection.close()
-
-
-def _url(host: str, port: int, prefix: str) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}{'' if port == 80 else f':{port}'}{prefix}/"
