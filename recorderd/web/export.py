@@ -39,9 +39,7 @@ class Export:
             package = await self._archive.ask(gather, self._settings, row.order_id)
             pieces = await self._archive.fetch(_pieces, package)
         except EvidenceError as error:
-            raise ProblemError(
-                409, "This order cannot be handed on now", f"{error.problem}. {error.remedy}."
-            ) from error
+            raise ProblemError(409, "This order cannot be handed on now", str(error)) from error
         except OSError as error:
             log.warning("an order cannot be exported", problem=str(error), recording_id=row.id)
             raise missing() from None
