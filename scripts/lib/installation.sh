@@ -316,6 +316,9 @@ install_units() {
         systemctl daemon-reload
         udevadm control --reload
         udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap
+        if systemctl --quiet is-active recorderd.service; then
+            note "the services have changed; one that runs takes that up at its next start"
+        fi
     fi
 }
 

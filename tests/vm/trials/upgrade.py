@@ -11,6 +11,8 @@ from tests.vm.station import BrokenPromiseError, Station, has_ended, require
 from tests.vm.trials.installation import CHECKOUT
 
 RELEASE = "/root/release"
+CURRENT = "/opt/recorderd/current"
+UNITS = "/usr/local/lib/systemd/system"
 LOG = "/run/upgrade.log"
 UPGRADE_SECONDS = 600.0
 CUTS = 3
@@ -79,6 +81,7 @@ def interrupted(station: Station) -> Iterator[tuple[str, str]]:
         code, said = _end(station)
         require(code == "0", f"the second scripts/upgrade ended with {code}: {said[-800:]}")
         require(_version(station) == new, f"in use is {_version(station)}, not {new}")
+        _compare_units(station)
         station.wait_ready()
         station.check_all()
         require(all(map(has_ended, station.rows())), "a recording got no end")
@@ -89,18 +92,28 @@ def interrupted(station: Station) -> Iterator[tuple[str, str]]:
 
 
 def _make_release(station: Station) -> str:
-    """A checkout of the next version; returns what that is called."""
+    """A checkout of the next version, with other units; returns what that is called."""
     major, minor, patch = _version(station).split(".")
     version = f"{major}.{minor}.{int(patch) + 1}"
     station.machine.run(
         f"rm -rf {RELEASE} && cp -a {CHECKOUT} {RELEASE} &&"
-        f" sed -i 's/^version = .*/version = \"{version}\"/' {RELEASE}/pyproject.toml && sync"
+        f" sed -i 's/^version = .*/version = \"{version}\"/' {RELEASE}/pyproject.toml &&"
+        f" sed -i '1i # Of release {version}.' {RELEASE}/systemd/recorderd* && sync"
     )
     return version
 
 
 def _version(station: Station) -> str:
     return station.machine.run("recorderd --version").split()[-1]
+
+
+def _compare_units(station: Station) -> None:
+    """The units are those of the release in use. Raises BrokenPromiseError."""
+    code, said = station.machine.status_of(
+        f"cd {CURRENT}/systemd &&"
+        f" for unit in recorderd*; do cmp $unit {UNITS}/$unit || exit 1; done"
+    )
+    require(code == 0, f"the units are of another release: {said}")
 
 
 def _begin(station: Station) -> None:
