@@ -81,6 +81,22 @@ def test_each_exception_is_explained(unit: Path) -> None:
             assert comment[0].startswith("# Exception: "), line
 
 
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_settings_are_checked_before_they_are_taken_up(unit: Path) -> None:
+    """A slip of the pen must not take away what works."""
+    lines = unit.read_text().splitlines()
+    checked = "/opt/recorderd/current/bin/recorderd check-config >/dev/null"
+    reloads = [line for line in lines if line.startswith("ExecReload=")]
+    assert reloads, "systemctl reload-or-restart would end it and begin it anew unchecked"
+    found = re.fullmatch(
+        rf"ExecReload=/bin/sh -c '{re.escape(checked)} && kill -(HUP|TERM) \"\$\$MAINPID\"'",
+        reloads[0],
+    )
+    assert found is not None, reloads[0]
+    # One that ends, and does so in good order, is begun anew.
+    assert found[1] == "HUP" or "Restart=always" in lines
+
+
 def test_nothing_waits_for_the_network() -> None:
     for unit in UNITS:
         assert "network" not in "\n".join(
