@@ -299,16 +299,17 @@ as_account() {
 
 # install_units RELEASE: its units and device rules; systemd hears of what has changed.
 install_units() {
-    local file target changed=
+    local file service back_off changed=
     for file in "$1"/systemd/*.{service,socket,target}; do
         replace "$file" "$units/$(basename "$file")" && changed=yes
     done
-    for file in "$1"/systemd/since-254/*/*.conf; do
-        # systemd 252 of Debian 12 would complain about what it does not know.
-        (($(systemd_version) >= 254)) || continue
-        target=$units/$(basename "$(dirname "$file")")/$(basename "$file")
-        replace "$file" "$target" && changed=yes
-    done
+    # systemd 252 of Debian 12 would complain about what it does not know.
+    back_off=$1/systemd/since-254/back-off.conf
+    if (($(systemd_version) >= 254)) && [[ -e $back_off ]]; then
+        for service in "${services[@]}"; do
+            replace "$back_off" "$units/$service.d/back-off.conf" && changed=yes
+        done
+    fi
     replace "$1/systemd/70-recorderd.rules" "$device_rules" && changed=yes
     if [[ -z $changed ]]; then
         note "already in place"
