@@ -53,6 +53,22 @@ class Level:
     buzzer: bool
 
 
+SHORT_SECONDS = 0.25
+"""A high tone is shorter, a low one longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buzz:
+    """One sound of the buzzer: when it began, and for how long it was heard."""
+
+    at: float
+    seconds: float
+
+    @property
+    def is_low(self) -> bool:
+        return self.seconds > SHORT_SECONDS
+
+
 class Station:
     """Asked by one thread; the machine must be up."""
 
@@ -202,16 +218,26 @@ class Station:
         return said.strip().splitlines()[-1]
 
 
-def buzzes(levels: Sequence[Level]) -> list[float]:
-    """How long each sound of the buzzer was, in seconds."""
-    lengths, begun = [], None
+def buzzes(levels: Sequence[Level]) -> list[Buzz]:
+    """Each sound of the buzzer that has come to its end."""
+    found: list[Buzz] = []
+    begun = None
     for level in levels:
         if level.buzzer and begun is None:
             begun = level.at
         elif not level.buzzer and begun is not None:
-            lengths.append(level.at - begun)
+            found.append(Buzz(begun, level.at - begun))
             begun = None
-    return lengths
+    return found
+
+
+def alarm_in(levels: Sequence[Level]) -> float | None:
+    """When an alarm began: three low tones, and lamps that alternate. None if there is none."""
+    low = [buzz for buzz in buzzes(levels) if buzz.is_low]
+    alternate = any(level.green and not level.red for level in levels) and any(
+        level.red and not level.green for level in levels
+    )
+    return low[0].at if alternate and len(low) >= 3 else None
 
 
 def shown_in(video: bytes, name: str, damaged: bool = False) -> list[int | None]:
