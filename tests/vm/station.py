@@ -207,7 +207,8 @@ class Station:
     def pictures(self, row: Mapping[str, Any], *, damaged: bool = False) -> list[int | None]:
         """The numbers burnt into the pictures of a recording; it must be a video that plays.
 
-        A damaged picture is None where it may be `damaged`. Raises BrokenPromiseError otherwise.
+        Where it may be `damaged`, a picture that does not decode is left out, and one without a
+        legible number is None. Raises BrokenPromiseError otherwise.
         """
         return shown_in(self.machine.get(f"{self.footage}/{row['path']}"), row["id"], damaged)
 
@@ -241,15 +242,16 @@ def alarm_in(levels: Sequence[Level]) -> float | None:
 
 
 def shown_in(video: bytes, name: str, damaged: bool = False) -> list[int | None]:
-    """The numbers burnt into a video's pictures, None for one that may be `damaged`.
+    """The numbers burnt into a video's pictures, in the order they are shown.
 
-    Raises BrokenPromiseError if it does not play as it should.
+    Where it may be `damaged`, a picture that does not decode is left out, and one without a
+    legible number is None. Raises BrokenPromiseError if it does not play as it should.
     """
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
         file.write(video)
         file.flush()
         try:
-            numbers = counters(Path(file.name))
+            numbers = counters(Path(file.name), damaged=damaged)
         except (av.FFmpegError, OSError) as error:
             raise BrokenPromiseError(f"{name} does not play: {error}") from error
     require(numbers, f"{name} shows nothing")
