@@ -63,6 +63,11 @@ confirm() {
     [[ $answer == [yY]* ]] || fail "nothing was changed"
 }
 
+# path_from_caller PATH: what he means by it, in the folder that he called the script from.
+path_from_caller() {
+    (cd "$OLDPWD" && realpath "$1")
+}
+
 systemd_runs() {
     [[ -d /run/systemd/system ]]
 }
@@ -338,6 +343,21 @@ await_idleness() {
     while [[ -d /proc/$process ]]; do
         sleep 0.2
     done
+}
+
+# The socket, too, so that nobody starts the pages again meanwhile.
+stop_services() {
+    systemctl stop recorderd-web.socket "${services[@]}"
+}
+
+# Of those that do not run yet.
+start_services() {
+    systemctl start recorderd.target recorderd-web.socket
+}
+
+# show_station: why it does not start.
+show_station() {
+    systemctl --no-pager --lines 15 status recorderd.service >&2 || true
 }
 
 # wait_until_ready: whether the station says within a minute that all is there (READY=1).
