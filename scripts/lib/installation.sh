@@ -205,7 +205,7 @@ release_name() {
     stamp="$(
         {
             python_version
-            find pyproject.toml config systemd recorderd scripts/lib -type f \
+            find pyproject.toml README.md LICENSE config systemd recorderd scripts/lib -type f \
                 -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
         } | sha256sum | cut -c 1-12
     )"
