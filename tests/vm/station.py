@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 
@@ -18,6 +18,7 @@ from tests.vm.image import ADDRESS
 from tests.vm.machine import Machine
 from tests.vm.scenes import scenes
 
+_Seen = TypeVar("_Seen")
 CONFIG = "/etc/recorderd/recorderd.toml"
 STATE = "/var/lib/recorderd"
 GREEN, RED, BUZZER, PEDAL = 17, 27, 22, 23
@@ -41,6 +42,21 @@ def require(holds: object, complaint: str) -> None:
     """Raises BrokenPromiseError unless it holds."""
     if not holds:
         raise BrokenPromiseError(complaint)
+
+
+def wait_for(
+    look: Callable[[], _Seen], holds: Callable[[_Seen], object], what: str, seconds: float
+) -> _Seen:
+    """Look again and again until it is as wanted; returns what was seen then.
+
+    Raises BrokenPromiseError.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds(seen := look()):
+        if time.monotonic() > deadline:
+            raise BrokenPromiseError(f"not {what} within {seconds:.0f} s: {str(seen)[-2000:]}")
+        time.sleep(0.2)
+    return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,19 +157,29 @@ class Station:
         Raises BrokenPromiseError.
         """
         begun = time.monotonic()
-        while True:
-            status = self.status()
-            if holds(status):
-                return time.monotonic() - begun
-            if time.monotonic() > begun + seconds:
-                raise BrokenPromiseError(f"not {what} within {seconds:.0f} s; its status: {status}")
-            time.sleep(0.2)
+        wait_for(self.status, holds, what, seconds)
+        return time.monotonic() - begun
 
     def wait_ready(self, seconds: float = 90.0) -> float:
         """Until a label would be answered."""
         return self.wait_until(
             lambda status: status.get("phase") == "ready" and not status["faults"], "ready", seconds
         )
+
+    def wait_recording(self, order: str) -> None:
+        """Until this order is recorded, whose label was just shown."""
+        self.wait_until(lambda status: status.get("order") == order, f"recording {order}", 20)
+
+    def wait_recording_again(self) -> None:
+        """Until it goes on after a fault."""
+        self.wait_until(
+            lambda status: status.get("phase") == "recording" and not status["faults"],
+            "recording again",
+        )
+
+    def wait_mended(self, seconds: float = 60.0) -> None:
+        """Until nothing is wrong any more."""
+        self.wait_until(lambda status: status and not status["faults"], "mended", seconds)
 
     def rows(self) -> list[dict[str, Any]]:
         """The catalogue's recordings, in the order in which they began."""
@@ -172,11 +198,12 @@ class Station:
 
     def wait_for_service(self, service: str, seconds: float = 60.0) -> None:
         """Until systemd says that it runs. Raises BrokenPromiseError."""
-        deadline = time.monotonic() + seconds
-        while (state := self.state_of(service, "SubState")["SubState"]) != "running":
-            if time.monotonic() > deadline:
-                raise BrokenPromiseError(f"{service} is {state} after {seconds:.0f} s")
-            time.sleep(0.2)
+        wait_for(
+            lambda: self.state_of(service, "SubState")["SubState"],
+            lambda state: state == "running",
+            f"{service} running",
+            seconds,
+        )
 
     def ask_page(self, path: str) -> tuple[int, bytes]:
         """Status and body of what the staff pages answer to a neighbour in the LAN."""
@@ -193,16 +220,12 @@ class Station:
 
     # Footage ---------------------------------------------------------------------------
 
-    def wait_for_rows(
-        self, hold: Callable[[list[dict[str, Any]]], object], what: str, seconds: float = 60.0
-    ) -> list[dict[str, Any]]:
-        """Look into the catalogue until it is as wanted. Raises BrokenPromiseError."""
-        deadline = time.monotonic() + seconds
-        while not hold(rows := self.rows()):
-            if time.monotonic() > deadline:
-                raise BrokenPromiseError(f"not {what} within {seconds:.0f} s: {rows[-3:]}")
-            time.sleep(0.3)
-        return rows
+    def ended_rows(self, what: str, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The catalogue's recordings, as soon as nothing more happens to any of them by itself.
+
+        Raises BrokenPromiseError.
+        """
+        return wait_for(self.rows, lambda rows: all(map(has_ended, rows)), what, seconds)
 
     def pictures(self, row: Mapping[str, Any], *, damaged: bool = False) -> list[int | None]:
         """The numbers burnt into the pictures of a recording; it must be a video that plays.

@@ -16,6 +16,18 @@ LABEL_SECONDS = 1.5
 """From a label in view to the lamp: label twice read at six looks a second, and one slow host."""
 
 
+def begin(station: Station, order: str) -> int:
+    """Have an order recorded for a few seconds. Returns how many recordings there were before."""
+    station.camera(f"show {BENCH}")
+    station.wait_ready()
+    before = len(station.rows())
+    station.camera(f"show {order}")
+    station.wait_recording(order)
+    station.camera(f"show {BENCH}")
+    time.sleep(2)
+    return before
+
+
 def record(station: Station, order: str, seconds: float = 4.0) -> tuple[float, list[Level]]:
     """Show an order's label, pack for so long, step on the pedal, and wait for the promise.
 
@@ -114,21 +126,16 @@ def on_the_pages(station: Station) -> Iterator[tuple[str, str]]:
 def systemctl_says(station: Station) -> Iterator[tuple[str, str]]:
     """What a technician reads while an order is packed; and the next order switches over."""
     first, second = ORDERS[1], ORDERS[2]
-    station.camera(f"show {BENCH}")
-    station.wait_ready()
-    before = len(station.rows())
-    station.camera(f"show {first}")
-    station.wait_until(lambda status: status.get("order") == first, "recording", 20)
-    time.sleep(2)
+    before = begin(station, first)
     text = station.state_of("recorderd", "StatusText")["StatusText"]
     require(first in text and "recording" in text, f"systemctl status says {text!r}")
     yield "systemctl status recorderd", text
     station.camera(f"show {second}")
-    station.wait_until(lambda status: status.get("order") == second, "recording the next", 20)
+    station.wait_recording(second)
     time.sleep(2)
     station.camera(f"show {BENCH}")
     station.press()
-    rows = station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "saved")
+    rows = station.ended_rows("saved")
     earlier, later = rows[before:]
     shown = [station.pictures(row) for row in (earlier, later)]
     shared = [number for number in shown[1] if number in shown[0][-RATE:]]

@@ -6,9 +6,10 @@ import random
 import time
 from collections.abc import Iterator
 
-from tests.vm.scenes import BENCH, ORDERS, whole
-from tests.vm.station import BrokenPromiseError, Station, has_ended, require
+from tests.vm.scenes import ORDERS, whole
+from tests.vm.station import Station, has_ended, require, wait_for
 from tests.vm.trials.installation import CHECKOUT
+from tests.vm.trials.packing import begin
 
 RELEASE = "/root/release"
 CURRENT = "/opt/recorderd/current"
@@ -22,13 +23,8 @@ def upgrade(station: Station) -> Iterator[tuple[str, str]]:
     """While an order is being recorded, and then by a release that does not work."""
     machine = station.machine
     version = _make_release(station)
-    station.camera(f"show {BENCH}")
-    station.wait_ready()
-    before = len(station.rows())
-    station.camera(f"show {ORDERS[0]}")
-    station.wait_until(lambda status: status.get("order") == ORDERS[0], "recording", 20)
-    station.camera(f"show {BENCH}")
-    _begin(station)
+    before = begin(station, ORDERS[0])
+    _start(station)
     _wait_for_words(station, "The change")
     time.sleep(8)
     require(station.status().get("order") == ORDERS[0], "the upgrade did not wait for the order")
@@ -47,7 +43,7 @@ def upgrade(station: Station) -> Iterator[tuple[str, str]]:
 
     _make_release(station)
     machine.run(f"echo 'raise SystemExit(1)' >> {RELEASE}/recorderd/station/run.py")
-    _begin(station)
+    _start(station)
     code, said = _end(station)
     require(code == "1" and "in use again" in said, f"it ended with {code}: {said[-800:]}")
     require(_version(station) == version, f"in use is {_version(station)}, not {version}")
@@ -67,7 +63,7 @@ def interrupted(station: Station) -> Iterator[tuple[str, str]]:
     for number in range(CUTS):
         old, new = _version(station), _make_release(station)
         station.wait_ready()
-        _begin(station)
+        _start(station)
         # The first while packages are unpacked, the others while one takes the other's place.
         _wait_for_words(station, "The change" if number else "The new release")
         time.sleep(chance.uniform(0.0, 6.0))
@@ -77,7 +73,7 @@ def interrupted(station: Station) -> Iterator[tuple[str, str]]:
         found = _version(station)
         require(found in (old, new), f"{found} runs, neither {old} nor {new}")
         after_boot.append("the new one" if found == new else "the old one")
-        _begin(station)
+        _start(station)
         code, said = _end(station)
         require(code == "0", f"the second scripts/upgrade ended with {code}: {said[-800:]}")
         require(_version(station) == new, f"in use is {_version(station)}, not {new}")
@@ -116,7 +112,7 @@ def _compare_units(station: Station) -> None:
     require(code == 0, f"the units are of another release: {said}")
 
 
-def _begin(station: Station) -> None:
+def _start(station: Station) -> None:
     """Start scripts/upgrade as a technician who stays logged in does."""
     station.machine.run(
         f"rm -f {LOG}; (setsid sh -c '{RELEASE}/scripts/upgrade --yes --wheels /media/wheels;"
@@ -125,11 +121,13 @@ def _begin(station: Station) -> None:
 
 
 def _wait_for_words(station: Station, words: str) -> str:
-    deadline = time.monotonic() + UPGRADE_SECONDS
-    while words not in (said := station.machine.run(f"cat {LOG}", check=False)):
-        if time.monotonic() > deadline or "exit code" in said:
-            raise BrokenPromiseError(f"scripts/upgrade did not come to {words!r}: {said[-800:]}")
-        time.sleep(0.3)
+    said = wait_for(
+        lambda: station.machine.run(f"cat {LOG}", check=False),
+        lambda said: words in said or "exit code" in said,
+        f"scripts/upgrade at {words!r}",
+        UPGRADE_SECONDS,
+    )
+    require(words in said, f"scripts/upgrade did not come to {words!r}: {said[-800:]}")
     return said
 
 
