@@ -63,6 +63,11 @@ confirm() {
     [[ $answer == [yY]* ]] || fail "nothing was changed"
 }
 
+# path_from_caller PATH: what he means by it, in the folder that he called the script from.
+path_from_caller() {
+    (cd "$OLDPWD" && realpath "$1")
+}
+
 systemd_runs() {
     [[ -d /run/systemd/system ]]
 }
@@ -200,7 +205,7 @@ release_name() {
     stamp="$(
         {
             python_version
-            find pyproject.toml config systemd recorderd scripts/lib -type f \
+            find pyproject.toml README.md LICENSE config systemd recorderd scripts/lib -type f \
                 -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
         } | sha256sum | cut -c 1-12
     )"
@@ -299,16 +304,17 @@ as_account() {
 
 # install_units RELEASE: its units and device rules; systemd hears of what has changed.
 install_units() {
-    local file target changed=
+    local file service back_off changed=
     for file in "$1"/systemd/*.{service,socket,target}; do
         replace "$file" "$units/$(basename "$file")" && changed=yes
     done
-    for file in "$1"/systemd/since-254/*/*.conf; do
-        # systemd 252 of Debian 12 would complain about what it does not know.
-        (($(systemd_version) >= 254)) || continue
-        target=$units/$(basename "$(dirname "$file")")/$(basename "$file")
-        replace "$file" "$target" && changed=yes
-    done
+    # systemd 252 of Debian 12 would complain about what it does not know.
+    back_off=$1/systemd/since-254/back-off.conf
+    if (($(systemd_version) >= 254)) && [[ -e $back_off ]]; then
+        for service in "${services[@]}"; do
+            replace "$back_off" "$units/$service.d/back-off.conf" && changed=yes
+        done
+    fi
     replace "$1/systemd/70-recorderd.rules" "$device_rules" && changed=yes
     if [[ -z $changed ]]; then
         note "already in place"
@@ -316,6 +322,9 @@ install_units() {
         systemctl daemon-reload
         udevadm control --reload
         udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap
+        if systemctl --quiet is-active recorderd.service; then
+            note "the services have changed; one that runs takes that up at its next start"
+        fi
     fi
 }
 
@@ -334,6 +343,21 @@ await_idleness() {
     while [[ -d /proc/$process ]]; do
         sleep 0.2
     done
+}
+
+# The socket, too, so that nobody starts the pages again meanwhile.
+stop_services() {
+    systemctl stop recorderd-web.socket "${services[@]}"
+}
+
+# Of those that do not run yet.
+start_services() {
+    systemctl start recorderd.target recorderd-web.socket
+}
+
+# show_station: why it does not start.
+show_station() {
+    systemctl --no-pager --lines 15 status recorderd.service >&2 || true
 }
 
 # wait_until_ready: whether the station says within a minute that all is there (READY=1).

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recorderd.core.signals import Signal
+from tests.panel.listening import eventually
 
 from .daemon import Daemon
 from .test_daemon import SMALL_CAMERA
@@ -20,26 +19,7 @@ SETTINGS: dict[str, dict[str, Any]] = {"camera": SMALL_CAMERA, "recording": {"mo
 
 
 def _wait_for_line(daemon: Daemon, words: str) -> None:
-    for _ in range(300):
-        if words in daemon.log.read_text():
-            return
-        time.sleep(0.1)
-    raise AssertionError(daemon.log.read_text())
-
-
-def _name(daemon: Daemon) -> object:
-    return json.loads((daemon.run_folder / "status.json").read_text())["station"]
-
-
-def _wait_for_name(daemon: Daemon, name: str) -> None:
-    for _ in range(300):
-        try:
-            if _name(daemon) == name:
-                return
-        except OSError:
-            pass  # One station has ended, the next one has not begun yet.
-        time.sleep(0.1)
-    raise AssertionError(daemon.log.read_text())
+    assert eventually(lambda: words in daemon.log.read_text()), daemon.log.read_text()
 
 
 def _rename(daemon: Daemon, name: str) -> None:
@@ -61,9 +41,9 @@ def test_bad_settings_are_refused_and_new_ones_wait_for_the_recording(tmp_path: 
         _rename(daemon, "bench 7")
         daemon.process.send_signal(signal.SIGHUP)
         _wait_for_line(daemon, "as soon as nothing is being recorded")
-        assert _name(daemon) == "station-1"
+        assert daemon.status()["station"] == "station-1"
         daemon.press("press")
-        _wait_for_name(daemon, "bench 7")
+        daemon.wait_until(lambda status: status.get("station") == "bench 7")
     row = daemon.rows()[-1]
     assert (row.state, row.stop_reason, row.station) == ("saved", "pedal", "station-1")
 

@@ -180,11 +180,3 @@ def _format(root: Path, image: Image) -> None:
     # The journal of the file system is as on a card: ext4's defaults.
     subprocess.run([*make, "-L", "root", "-d", root, image.root, ROOT_SIZE], check=True)
     subprocess.run([*make, "-L", "footage", image.footage, FOOTAGE_SIZE], check=True)
-
-
-if __name__ == "__main__":
-    import sys
-
-    from tests.vm.kernel import make_kernel
-
-    print(make_image(sys.argv[1], make_kernel()))

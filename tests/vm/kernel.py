@@ -94,7 +94,3 @@ def _build(workshop: Root, source: Path, kernel: Kernel) -> None:
 
 def _links_to_source(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name in {"build", "source"}]
-
-
-if __name__ == "__main__":
-    print(make_kernel().program)

@@ -19,6 +19,7 @@ from tests.vm.workshop import cache
 BOOT_SECONDS = 180.0
 SHUTDOWN_SECONDS = 90.0
 COMMAND_SECONDS = 120.0
+MEMORY = "3G"
 
 
 class MachineError(Exception):
@@ -32,12 +33,11 @@ class Machine:
     nothing. Needs root. Used by one thread.
     """
 
-    def __init__(self, name: str, kernel: Kernel, image: Image, memory: str = "3G") -> None:
+    def __init__(self, name: str, kernel: Kernel, image: Image) -> None:
         self.name = name
         self.folder = cache() / "machines" / name
         self._kernel = kernel
         self._image = image
-        self._memory = memory
         self._namespace = f"recorderd-{name}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +63,7 @@ class Machine:
             self._process = subprocess.Popen(
                 [
                     *("ip", "netns", "exec", self._namespace, self._kernel.program),
-                    *(f"mem={self._memory}", "ncpus=2", "seccomp=on", f"umid={self._namespace}"),
+                    *(f"mem={MEMORY}", "ncpus=2", "seccomp=on", f"umid={self._namespace}"),
                     f"uml_dir={self.folder}/",
                     f"ubd0={self.folder}/root.cow,{self._image.root}",
                     f"ubd1={self.folder}/footage.cow,{self._image.footage}",

@@ -89,12 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             machine.renew()
         machine.boot()
         for trial in setting_up:
-            lines += _tried(trial, station)
+            lines += tried(trial, station)
             if not lines[-1].good:
                 wanted = []
                 break
         for trial in wanted:
-            lines += _tried(trial, station)
+            lines += tried(trial, station)
     except KeyboardInterrupt:
         print("\nstopped")
     finally:
@@ -128,7 +128,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _tried(trial: Trial, station: Station) -> list[Line]:
+def tried(trial: Trial, station: Station) -> list[Line]:
+    """What it saw; if it failed, also how, and then the station is made ready again."""
     print(f"{trial.name} ...", flush=True)
     lines: list[Line] = []
     begun = time.monotonic()
@@ -138,24 +139,28 @@ def _tried(trial: Trial, station: Station) -> list[Line]:
             lines.append(Line(trial.name, done, seen, True, now - begun))
             print(f"    {done} -> {seen}", flush=True)
             begun = now
-    except (BrokenPromiseError, MachineError) as error:
-        lines.append(Line(trial.name, "", str(error), False, time.monotonic() - begun))
-        print(f"    NOT AS PROMISED: {error}", flush=True)
+    except Exception as error:
+        # Also what nobody expected: what the other trials have shown is not lost by it.
+        said = str(error)
+        if not isinstance(error, BrokenPromiseError | MachineError):
+            said = f"{type(error).__name__}: {said}"
+        lines.append(Line(trial.name, "", said, False, time.monotonic() - begun))
+        print(f"    NOT AS PROMISED: {said}", flush=True)
         _save_evidence(trial, station)
         _mend(station)
     return lines
 
 
 def _save_evidence(trial: Trial, station: Station) -> None:
-    with contextlib.suppress(MachineError):
+    with contextlib.suppress(Exception):
         file = station.machine.folder / f"{trial.name}.journal"
         file.write_text(station.machine.run("journalctl -b --no-pager -o short-monotonic"))
         print(f"    its journal: {file}")
 
 
 def _mend(station: Station) -> None:
-    """The next trial gets a station as this one was promised it."""
-    with contextlib.suppress(BrokenPromiseError, MachineError):
+    """The next trial gets a station as this one was promised it; if not, it will say so."""
+    with contextlib.suppress(Exception):
         station.machine.power_cut()
         station.machine.boot()
         station.footage = f"{STATE}/footage"

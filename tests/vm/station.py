@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 
@@ -18,6 +18,7 @@ from tests.vm.image import ADDRESS
 from tests.vm.machine import Machine
 from tests.vm.scenes import scenes
 
+_Seen = TypeVar("_Seen")
 CONFIG = "/etc/recorderd/recorderd.toml"
 STATE = "/var/lib/recorderd"
 GREEN, RED, BUZZER, PEDAL = 17, 27, 22, 23
@@ -43,6 +44,21 @@ def require(holds: object, complaint: str) -> None:
         raise BrokenPromiseError(complaint)
 
 
+def wait_for(
+    look: Callable[[], _Seen], holds: Callable[[_Seen], object], what: str, seconds: float
+) -> _Seen:
+    """Look again and again until it is as wanted; returns what was seen then.
+
+    Raises BrokenPromiseError.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds(seen := look()):
+        if time.monotonic() > deadline:
+            raise BrokenPromiseError(f"not {what} within {seconds:.0f} s: {str(seen)[-2000:]}")
+        time.sleep(0.2)
+    return seen
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """From this moment of the monotonic clock on the lines were at these levels."""
@@ -51,6 +67,22 @@ class Level:
     green: bool
     red: bool
     buzzer: bool
+
+
+SHORT_SECONDS = 0.25
+"""A high tone is shorter, a low one longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buzz:
+    """One sound of the buzzer: when it began, and for how long it was heard."""
+
+    at: float
+    seconds: float
+
+    @property
+    def is_low(self) -> bool:
+        return self.seconds > SHORT_SECONDS
 
 
 class Station:
@@ -125,19 +157,29 @@ class Station:
         Raises BrokenPromiseError.
         """
         begun = time.monotonic()
-        while True:
-            status = self.status()
-            if holds(status):
-                return time.monotonic() - begun
-            if time.monotonic() > begun + seconds:
-                raise BrokenPromiseError(f"not {what} within {seconds:.0f} s; its status: {status}")
-            time.sleep(0.2)
+        wait_for(self.status, holds, what, seconds)
+        return time.monotonic() - begun
 
     def wait_ready(self, seconds: float = 90.0) -> float:
         """Until a label would be answered."""
         return self.wait_until(
             lambda status: status.get("phase") == "ready" and not status["faults"], "ready", seconds
         )
+
+    def wait_recording(self, order: str) -> None:
+        """Until this order is recorded, whose label was just shown."""
+        self.wait_until(lambda status: status.get("order") == order, f"recording {order}", 20)
+
+    def wait_recording_again(self) -> None:
+        """Until it goes on after a fault."""
+        self.wait_until(
+            lambda status: status.get("phase") == "recording" and not status["faults"],
+            "recording again",
+        )
+
+    def wait_mended(self, seconds: float = 60.0) -> None:
+        """Until nothing is wrong any more."""
+        self.wait_until(lambda status: status and not status["faults"], "mended", seconds)
 
     def rows(self) -> list[dict[str, Any]]:
         """The catalogue's recordings, in the order in which they began."""
@@ -156,11 +198,12 @@ class Station:
 
     def wait_for_service(self, service: str, seconds: float = 60.0) -> None:
         """Until systemd says that it runs. Raises BrokenPromiseError."""
-        deadline = time.monotonic() + seconds
-        while (state := self.state_of(service, "SubState")["SubState"]) != "running":
-            if time.monotonic() > deadline:
-                raise BrokenPromiseError(f"{service} is {state} after {seconds:.0f} s")
-            time.sleep(0.2)
+        wait_for(
+            lambda: self.state_of(service, "SubState")["SubState"],
+            lambda state: state == "running",
+            f"{service} running",
+            seconds,
+        )
 
     def ask_page(self, path: str) -> tuple[int, bytes]:
         """Status and body of what the staff pages answer to a neighbour in the LAN."""
@@ -177,21 +220,18 @@ class Station:
 
     # Footage ---------------------------------------------------------------------------
 
-    def wait_for_rows(
-        self, hold: Callable[[list[dict[str, Any]]], object], what: str, seconds: float = 60.0
-    ) -> list[dict[str, Any]]:
-        """Look into the catalogue until it is as wanted. Raises BrokenPromiseError."""
-        deadline = time.monotonic() + seconds
-        while not hold(rows := self.rows()):
-            if time.monotonic() > deadline:
-                raise BrokenPromiseError(f"not {what} within {seconds:.0f} s: {rows[-3:]}")
-            time.sleep(0.3)
-        return rows
+    def ended_rows(self, what: str, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The catalogue's recordings, as soon as nothing more happens to any of them by itself.
+
+        Raises BrokenPromiseError.
+        """
+        return wait_for(self.rows, lambda rows: all(map(has_ended, rows)), what, seconds)
 
     def pictures(self, row: Mapping[str, Any], *, damaged: bool = False) -> list[int | None]:
         """The numbers burnt into the pictures of a recording; it must be a video that plays.
 
-        A damaged picture is None where it may be `damaged`. Raises BrokenPromiseError otherwise.
+        Where it may be `damaged`, a picture that does not decode is left out, and one without a
+        legible number is None. Raises BrokenPromiseError otherwise.
         """
         return shown_in(self.machine.get(f"{self.footage}/{row['path']}"), row["id"], damaged)
 
@@ -202,28 +242,39 @@ class Station:
         return said.strip().splitlines()[-1]
 
 
-def buzzes(levels: Sequence[Level]) -> list[float]:
-    """How long each sound of the buzzer was, in seconds."""
-    lengths, begun = [], None
+def buzzes(levels: Sequence[Level]) -> list[Buzz]:
+    """Each sound of the buzzer that has come to its end."""
+    found: list[Buzz] = []
+    begun = None
     for level in levels:
         if level.buzzer and begun is None:
             begun = level.at
         elif not level.buzzer and begun is not None:
-            lengths.append(level.at - begun)
+            found.append(Buzz(begun, level.at - begun))
             begun = None
-    return lengths
+    return found
+
+
+def alarm_in(levels: Sequence[Level]) -> float | None:
+    """When an alarm began: three low tones, and lamps that alternate. None if there is none."""
+    low = [buzz for buzz in buzzes(levels) if buzz.is_low]
+    alternate = any(level.green and not level.red for level in levels) and any(
+        level.red and not level.green for level in levels
+    )
+    return low[0].at if alternate and len(low) >= 3 else None
 
 
 def shown_in(video: bytes, name: str, damaged: bool = False) -> list[int | None]:
-    """The numbers burnt into a video's pictures, None for one that may be `damaged`.
+    """The numbers burnt into a video's pictures, in the order they are shown.
 
-    Raises BrokenPromiseError if it does not play as it should.
+    Where it may be `damaged`, a picture that does not decode is left out, and one without a
+    legible number is None. Raises BrokenPromiseError if it does not play as it should.
     """
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
         file.write(video)
         file.flush()
         try:
-            numbers = counters(Path(file.name))
+            numbers = counters(Path(file.name), damaged=damaged)
         except (av.FFmpegError, OSError) as error:
             raise BrokenPromiseError(f"{name} does not play: {error}") from error
     require(numbers, f"{name} shows nothing")

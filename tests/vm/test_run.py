@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import cast
+
 import pytest
 
 from tests.vm import run
+from tests.vm.machine import Machine
 from tests.vm.run import Line
+from tests.vm.station import Station
+from tests.vm.trials.trial import Trial
 
 
 def test_the_names_of_the_trials_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,3 +33,15 @@ def test_the_table_shows_all_that_was_seen() -> None:
     assert "good" in table
     assert "BAD" in table
     assert max(map(len, table.splitlines())) <= sum(run.COLUMNS) + 2 * len(run.COLUMNS)
+
+
+def test_an_error_that_nobody_expected_is_a_bad_line() -> None:
+    def fails(_station: Station) -> Iterator[tuple[str, str]]:
+        yield "looked", "there"
+        raise KeyError("phase")
+
+    seen = run.tried(Trial("order", fails), Station(cast(Machine, None)))
+    assert [(line.good, line.seen) for line in seen] == [
+        (True, "there"),
+        (False, "KeyError: 'phase'"),
+    ]

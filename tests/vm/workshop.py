@@ -71,7 +71,7 @@ class Root:
         (unfinished / "etc/made-with").write_text(asked)
         unfinished.rename(self.folder)
 
-    def run(self, *command: str | Path, quiet: bool = True) -> None:
+    def run(self, *command: str | Path) -> None:
         """Run `command` as root inside, with the way to the package servers that the host has.
 
         Raises CalledProcessError, with what the command said on its standard error.
@@ -92,5 +92,5 @@ class Root:
             ["nice", "-n", "10", "chroot", self.folder, *command],
             check=True,
             env=environment,
-            stdout=subprocess.DEVNULL if quiet else None,
+            stdout=subprocess.DEVNULL,
         )

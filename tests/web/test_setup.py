@@ -50,10 +50,8 @@ class FakeEngine:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    made = Archive(settings_in(tmp_path, setup=True))
-    yield made
-    made.catalogue.close()
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path, setup=True)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from .archive import Archive
 from .browsers import ENTER, TAB, Browser, Chromium, is_visible, text, until
 from .serving import Server
 from .test_browser import browser, firefox, in_both, in_chromium, needs_chromium
-from .test_setup import SEEN, FakeEngine, archive, engine, in_force
+from .test_setup import SEEN, FakeEngine, engine, in_force, settings
 
 pytestmark = pytest.mark.slow
-__all__ = ["archive", "browser", "engine", "firefox"]  # fixtures are used by being here
+__all__ = ["browser", "engine", "firefox", "settings"]  # fixtures are used by being here
 
 DRAG = """(() => {
   const overlay = document.getElementById("overlay");

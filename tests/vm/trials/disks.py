@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.vm.scenes import BENCH, ORDERS
-from tests.vm.station import SERVICES, STATE, Station, has_ended, require
-from tests.vm.trials.faults import begin, end, heard
-from tests.vm.trials.packing import record
+from tests.vm.station import SERVICES, STATE, Station, require
+from tests.vm.trials.faults import end, heard
+from tests.vm.trials.packing import begin, record
 from tests.vm.trials.trial import settings
 
 DISK, PLACE = "/dev/ubdb", "/mnt/footage"
@@ -71,11 +71,11 @@ def failing(station: Station) -> Iterator[tuple[str, str]]:
         machine.run(
             f"umount -l {PLACE}; fsck.ext4 -p {MAPPED}; test $? -le 2; mount {MAPPED} {PLACE}"
         )
-        station.wait_until(lambda status: status and not status["faults"], "mended", 120)
+        station.wait_mended(120)
         # Within a minute the order would have gone on.
         station.press()
         station.wait_ready()
-        rows = station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "ended", 120)[before:]
+        rows = station.ended_rows("ended", 120)[before:]
         for row in rows:
             if row["part"] == 1 or row["state"] != "lost":
                 station.pictures(row, damaged=True)
@@ -122,7 +122,7 @@ def read_only(station: Station) -> Iterator[tuple[str, str]]:
     alarm = heard(station, since, 20)
     time.sleep(3)
     machine.run("mount -o remount,rw /")
-    station.wait_until(lambda status: status and not status["faults"], "mended", 120)
+    station.wait_mended(120)
     rows = end(station, before)
     yield (
         "every disk becomes read-only while it records, then writable",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.vm.scenes import BENCH, BUSY, whole
-from tests.vm.station import SERVICES, STATE, Station, has_ended, require
+from tests.vm.station import SERVICES, STATE, Station, require
 from tests.vm.trials.power import CLOCK_SECONDS, configure_for_cuts, kept_of, most_lost
 from tests.vm.trials.trial import RATE, settings
 
@@ -79,7 +79,7 @@ def _record(station: Station) -> list[tuple[str, float, set[str]]]:
         marks.append((name, float(said.split()[0]), promised))
     station.camera(f"show {BENCH}")
     station.press()
-    station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "saved")
+    station.ended_rows("saved")
     return marks
 
 
@@ -94,7 +94,7 @@ def _look_back(station: Station, mark: str, moment: float, promised: set[str]) -
     )
     machine.run(f"systemctl start {' '.join(SERVICES)}")
     station.wait_ready(120)
-    rows = station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "recovered", 120)
+    rows = station.ended_rows("recovered", 120)
     station.check_all()
     mine = kept_of([row for row in rows if row["monotonic_ns"] / 1e9 < moment], moment)
     for row in mine:

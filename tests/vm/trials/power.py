@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.vm.scenes import BENCH, BUSY, whole
-from tests.vm.station import Station, has_ended, require
+from tests.vm.station import Station, require
 from tests.vm.trials.trial import RATE, settings
 
 RECOVERY_SECONDS = 120.0
@@ -93,7 +93,7 @@ def _one_cut(
 
     machine.boot()
     ready.append(station.wait_ready(RECOVERY_SECONDS))
-    station.wait_for_rows(lambda rows: all(map(has_ended, rows)), "recovered", RECOVERY_SECONDS)
+    station.ended_rows("recovered", RECOVERY_SECONDS)
     complaints = machine.run("dmesg | grep -E 'EXT4-fs (error|warning)' || true")
     require(not complaints, f"the file system says: {complaints}")
     station.check_all()
