@@ -46,7 +46,6 @@ class CodeInView:
     """
 
     text: str
-    symbology: str
     corners: tuple[tuple[float, float], ...]
     module_pixels: float | None
     order: str | None

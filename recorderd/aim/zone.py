@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import structlog
 
 from recorderd.config import ZONE_VARIABLE, drawn_zone, toml_value
+from recorderd.core.rules import Zone
 from recorderd.errors import ConfigError
+from recorderd.rules import zone_of
 from recorderd.settings import Settings
 from recorderd.store.footage import sync_folder, write_synced
-
-Zone: TypeAlias = tuple[float, float, float, float]
-"""Left, top, right, bottom as fractions of the picture."""
 
 _FILE_MODE = 0o644
 
@@ -38,7 +36,7 @@ class ZoneInForce:
     def look(self) -> Zone | None:
         """The zone by now; None is the whole picture. What is no zone changes nothing."""
         if self._fixed:
-            return _four(self._zone)
+            return zone_of(self._zone)
         try:
             status = self._file.stat()
             seen = (status.st_ino, status.st_mtime_ns)
@@ -49,7 +47,7 @@ class ZoneInForce:
             pass
         except (OSError, ConfigError) as error:
             log.warning("the zone that was drawn cannot be read", problem=str(error))
-        return _four(self._zone)
+        return zone_of(self._zone)
 
 
 def is_fixed(environment: Mapping[str, str] | None = None) -> bool:
@@ -73,7 +71,3 @@ def save(settings: Settings, zone: Zone | None) -> None:
 def in_toml(zone: Zone | None) -> str:
     """The line that says the same in the settings file, below [labels]."""
     return f"zone = {toml_value(zone or ())}"
-
-
-def _four(zone: tuple[float, ...]) -> Zone | None:
-    return (zone[0], zone[1], zone[2], zone[3]) if zone else None

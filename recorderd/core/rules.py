@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from recorderd.core.model import Nanoseconds, OtherLabel, SameLabel, nanoseconds
+
+Zone: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,7 @@ class LabelRules:
 
     pattern: re.Pattern[str] = field(default=re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/#+-]{1,63}"))
     maximum_length: int = 256
-    zone: tuple[float, float, float, float] | None = None
+    zone: Zone | None = None
     confirm_frames: int = 2
     dwell: Nanoseconds = nanoseconds(0.6)
     rearm: Nanoseconds = nanoseconds(3)

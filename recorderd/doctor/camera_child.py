@@ -11,24 +11,22 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-import av
-
 from recorderd.aim.live import View
 from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned, SourceEnded
-from recorderd.core.model import Code, Fault, Mode, Nanoseconds, nanoseconds
+from recorderd.core.model import Fault, Mode, Nanoseconds, nanoseconds
 from recorderd.doctor.camera_look import OPENING_SECONDS, CameraLook, LookRequest, shows_label
 from recorderd.engine.capture import Capture
 from recorderd.engine.live_views import view_of
 from recorderd.engine.mode import Choice
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import Source, SourcePacket, StreamDescription
-from recorderd.engine.scan_feed import ScanFeed
+from recorderd.engine.scan_feed import ScanFeed, ScannedPicture
 from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
 from recorderd.engine.sources import make_source
 from recorderd.errors import DeviceError, parted
+from recorderd.rules import label_rules_of
 from recorderd.settings import Settings
-from recorderd.station.rules import rules_of
 
 _VIEW_PAUSE = nanoseconds(0.3)
 _BUFFER_SECONDS = 1.0
@@ -78,7 +76,7 @@ class Look:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._rules = rules_of(settings).labels
+        self._rules = label_rules_of(settings.labels)
         self._description: StreamDescription | None = None
         self._problem = ""
         self._ended = False
@@ -168,18 +166,12 @@ class Look:
         self._description = description
         return buffer
 
-    def _scanned(
-        self,
-        captured_ns: Nanoseconds,
-        frame: av.VideoFrame,
-        full_range: bool,
-        codes: tuple[Code, ...],
-    ) -> None:
+    def _scanned(self, scanned: ScannedPicture) -> None:
         """On the scan feed's thread."""
         views = self._views
-        if views and not codes and captured_ns - views[-1].monotonic_ns < _VIEW_PAUSE:
-            return
-        views.append(view_of(captured_ns, frame, full_range, codes, self._rules))
+        since = scanned.captured_ns - views[-1].monotonic_ns if views else _VIEW_PAUSE
+        if scanned.codes or since >= _VIEW_PAUSE:
+            views.append(view_of(scanned, self._rules))
 
     def _heard(self, event: FrameScanned | FaultRaised | FaultCleared | SourceEnded) -> None:
         if isinstance(event, SourceEnded):

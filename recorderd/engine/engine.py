@@ -52,7 +52,7 @@ from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
 from recorderd.engine.sources import make_source
 from recorderd.errors import DeviceError, StorageError
-from recorderd.station.rules import rules_of
+from recorderd.rules import label_rules_of
 from recorderd.store.set_aside import remove_empty, set_aside_all
 
 HEARTBEAT_SECONDS = 0.2
@@ -92,7 +92,7 @@ class Engine:
         self._recorded_at = 0.0
         self._leaving = threading.Event()
         self._scanner = Scanner(settings.labels, settings.camera.width, settings.camera.height)
-        label_rules, zone = rules_of(settings).labels, ZoneInForce(settings)
+        label_rules, zone = label_rules_of(settings.labels), ZoneInForce(settings)
         self._live_views = LiveViews(
             LiveOutlet(settings.run_folder), lambda: replace(label_rules, zone=zone.look())
         )

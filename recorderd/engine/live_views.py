@@ -7,9 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
-import av
 import structlog
 
 from recorderd.aim.live import CodeInView, LiveOutlet, View
@@ -19,7 +17,7 @@ from recorderd.core.rules import LabelRules
 from recorderd.engine.locator import Luma, Region
 from recorderd.engine.module_size import module_pixels
 from recorderd.engine.picture_quality import exposure_of, focus_of
-from recorderd.engine.scan_feed import luma_of
+from recorderd.engine.scan_feed import ScannedPicture, luma_of
 from recorderd.engine.stills import jpeg_of
 
 VIEW_WIDTH = 960
@@ -33,16 +31,6 @@ _NICE = 10
 _QUANTISERS = (4, 8)
 
 log = structlog.get_logger("engine")
-
-
-@dataclass(frozen=True, slots=True)
-class _Scanned:
-    """A picture and what the scanner read in it."""
-
-    captured_ns: Nanoseconds
-    frame: av.VideoFrame
-    full_range: bool
-    codes: tuple[Code, ...]
 
 
 class LiveViews:
@@ -59,7 +47,7 @@ class LiveViews:
         self._outlet = outlet
         self._rules = rules
         self._clock = clock
-        self._newest: _Scanned | None = None
+        self._newest: ScannedPicture | None = None
         self._wanted = False
         self._due_ns: Nanoseconds = 0
         self._changed = threading.Condition()
@@ -77,19 +65,13 @@ class LiveViews:
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
-    def offer(
-        self,
-        captured_ns: Nanoseconds,
-        frame: av.VideoFrame,
-        full_range: bool,
-        codes: tuple[Code, ...],
-    ) -> None:
+    def offer(self, scanned: ScannedPicture) -> None:
         """A picture that was scanned, and what was read. Called by the scan feed; costs nothing
         while nobody looks."""
         if not self._wanted or self._clock() < self._due_ns:
             return
         with self._changed:
-            self._newest = _Scanned(captured_ns, frame, full_range, codes)
+            self._newest = scanned
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -121,31 +103,22 @@ class LiveViews:
             self._outlet.withdraw()
         self._wanted = wanted
 
-    def _show(self, scanned: _Scanned) -> None:
+    def _show(self, scanned: ScannedPicture) -> None:
         began_ns = self._clock()
-        self._outlet.publish(
-            view_of(
-                scanned.captured_ns, scanned.frame, scanned.full_range, scanned.codes, self._rules()
-            )
-        )
+        self._outlet.publish(view_of(scanned, self._rules()))
         worked = self._clock() - began_ns
         self._due_ns = began_ns + max(PAUSE, (1 + REST_FOR_WORK) * worked)
 
 
-def view_of(
-    captured_ns: Nanoseconds,
-    frame: av.VideoFrame,
-    full_range: bool,
-    codes: tuple[Code, ...],
-    rules: LabelRules,
-) -> View:
+def view_of(scanned: ScannedPicture, rules: LabelRules) -> View:
     """Raises DeviceError, av.FFmpegError if the picture cannot be made small.
 
     Focus and exposure are those of the zone, if there is one: labels are read there.
     """
+    frame = scanned.frame
     luma = luma_of(frame)
     looked_at = luma if rules.zone is None else Region(*rules.zone).crop(luma)[0]
-    exposure = exposure_of(looked_at, full_range)
+    exposure = exposure_of(looked_at, scanned.full_range)
     width = min(VIEW_WIDTH, frame.width) // 2 * 2
     height = max(2, round(frame.height * width / frame.width) // 2 * 2)
     small = frame.reformat(
@@ -157,14 +130,14 @@ def view_of(
         threads=1,
     )
     return View(
-        monotonic_ns=captured_ns,
+        monotonic_ns=scanned.captured_ns,
         width=frame.width,
         height=frame.height,
         focus=focus_of(looked_at),
         brightness=exposure.brightness,
         overexposed=exposure.overexposed,
         underexposed=exposure.underexposed,
-        codes=tuple(_code_in_view(code, luma, rules) for code in codes),
+        codes=tuple(_code_in_view(code, luma, rules) for code in scanned.codes),
         jpeg=jpeg_of(small, "", quantisers=_QUANTISERS),
     )
 
@@ -173,7 +146,6 @@ def _code_in_view(code: Code, luma: Luma, rules: LabelRules) -> CodeInView:
     meaning = meaning_of(code, rules)
     return CodeInView(
         text=code.text,
-        symbology=code.symbology.value,
         corners=code.corners,
         module_pixels=module_pixels(luma, code.corners) if code.symbology is Symbology.QR else None,
         order=meaning.order_id if isinstance(meaning, Order) else None,

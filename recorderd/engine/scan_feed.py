@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Code, Fault, Nanoseconds, nanoseconds
 from recorderd.engine.histogram import NO_SCANS
+from recorderd.engine.locator import Luma
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packet_buffer import PacketReader
 from recorderd.engine.packets import Packet
@@ -34,11 +35,19 @@ still catching up with its pre-roll shows the past."""
 
 DEATHS_THAT_ARE_A_FAULT = 5
 
-Luma = NDArray[np.uint8]
 
-Onlooker: TypeAlias = Callable[[Nanoseconds, av.VideoFrame, bool, tuple[Code, ...]], None]
-"""Is shown each picture that was scanned: when it was taken, whether its luma has the full range,
-and what was read. Must return at once."""
+@dataclass(frozen=True, slots=True)
+class ScannedPicture:
+    """When it was taken, whether its luma has the full range, and what was read in it."""
+
+    captured_ns: Nanoseconds
+    frame: av.VideoFrame
+    full_range: bool
+    codes: tuple[Code, ...]
+
+
+Onlooker: TypeAlias = Callable[[ScannedPicture], None]
+"""Is shown each picture that was scanned. Must return at once."""
 
 
 def luma_of(frame: av.VideoFrame) -> Luma:
@@ -64,7 +73,7 @@ class ScanFeed:
         settings: LabelSettings,
         report: Callable[[FrameScanned | FaultRaised | FaultCleared], None],
         *,
-        onlooker: Onlooker = lambda _captured_ns, _frame, _full_range, _codes: None,
+        onlooker: Onlooker = lambda _scanned: None,
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
     ) -> None:
         self.scans = 0
@@ -172,7 +181,7 @@ class ScanFeed:
             self.latency = self.latency.including(since_ns / NANOSECONDS_PER_SECOND)
             self._report(FrameScanned(packet.captured_ns, packet.sequence, result.codes))
             full_range = session.description.full_range
-            self._onlooker(packet.captured_ns, frame, full_range, result.codes)
+            self._onlooker(ScannedPicture(packet.captured_ns, frame, full_range, result.codes))
             return
         self.deaths += 1
         self._deaths_in_a_row += 1

@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 import structlog
 
-from recorderd.aim.zone import Zone, ZoneInForce, in_toml
+from recorderd.aim.zone import ZoneInForce, in_toml
 from recorderd.core.actions import (
     Action,
     EndRun,
@@ -38,6 +38,7 @@ from recorderd.core.events import (
 from recorderd.core.labels import View
 from recorderd.core.machine import next_deadline, step
 from recorderd.core.model import Fault, Nanoseconds, RecordingId, StopReason, nanoseconds
+from recorderd.core.rules import Zone
 from recorderd.core.signals import Signal
 from recorderd.core.state import Phase, State
 from recorderd.engine.messages import (
@@ -55,13 +56,13 @@ from recorderd.engine.messages import (
 from recorderd.errors import CatalogueError
 from recorderd.panel import test_request
 from recorderd.panel.panel import open_panel
+from recorderd.rules import rules_of
 from recorderd.settings import Settings
 from recorderd.station import status
 from recorderd.station.clock import StationClock
 from recorderd.station.engine_link import EngineGone, EngineLink, EngineStarted, LinkReport
 from recorderd.station.event_log import EventLog
 from recorderd.station.recordings import Recordings
-from recorderd.station.rules import rules_of
 from recorderd.station.state_lock import StateLock
 from recorderd.station.storage_watch import StorageWatch
 from recorderd.station.watchdog import Watchdog

@@ -13,7 +13,8 @@ from aiohttp import web
 from recorderd.aim import words, zone
 from recorderd.aim.live import LiveView, View
 from recorderd.aim.words import Verdict
-from recorderd.aim.zone import Zone, ZoneInForce
+from recorderd.aim.zone import ZoneInForce
+from recorderd.core.rules import Zone
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.web.archive import Archive

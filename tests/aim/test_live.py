@@ -10,9 +10,9 @@ from recorderd.aim.live import ASK_AGAIN, ASKED_FOR, FRESH, CodeInView, LiveOutl
 from recorderd.errors import DeviceError
 
 CODE = CodeInView(
-    "SO-4711", "qr", ((0.1, 0.1), (0.2, 0.1), (0.2, 0.25), (0.1, 0.25)), 6.2, "SO-4711", True
+    "SO-4711", ((0.1, 0.1), (0.2, 0.1), (0.2, 0.25), (0.1, 0.25)), 6.2, "SO-4711", True
 )
-STRANGER = CodeInView("line\nbreak", "code128", (), None, None, False)
+STRANGER = CodeInView("line\nbreak", (), None, None, False)
 VIEW = View(1000, 3840, 2160, 0.61, 0.44, 0.01, 0.0, (CODE, STRANGER), b"\xff\xd8\n{}\n\xff\xd9")
 
 

@@ -16,7 +16,7 @@ from recorderd.aim.placement import placement, table
 from recorderd.errors import DeviceError
 from recorderd.settings import CameraSettings, Settings, StationSettings
 
-LABEL = CodeInView("SO-4711", "qr", (), 6.2, "SO-4711", True)
+LABEL = CodeInView("SO-4711", (), 6.2, "SO-4711", True)
 VIEW = View(0, 3840, 2160, 0.5, 0.45, 0.0, 0.0, (LABEL,), b"")
 
 

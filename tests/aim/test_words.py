@@ -8,7 +8,7 @@ from recorderd.aim import words
 from recorderd.aim.live import CodeInView, View
 
 VIEW = View(0, 3840, 2160, 0.7, 0.45, 0.0, 0.0, (), b"")
-LABEL = CodeInView("SO-4711", "qr", (), 6.2, "SO-4711", True)
+LABEL = CodeInView("SO-4711", (), 6.2, "SO-4711", True)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,7 @@ from recorderd.errors import RecorderdError
 from recorderd.station import status
 from recorderd.store.identity import boot_id
 
-LABEL = CodeInView(
-    "SO-1", "qr", ((0.4, 0.4), (0.5, 0.4), (0.5, 0.5), (0.4, 0.5)), 6.0, "SO-1", True
-)
+LABEL = CodeInView("SO-1", ((0.4, 0.4), (0.5, 0.4), (0.5, 0.5), (0.4, 0.5)), 6.0, "SO-1", True)
 VIEW = View(1, 1920, 1080, 0.8, 0.5, 0.0, 0.0, (LABEL,), b"a picture")
 LOOK = CameraLook("mjpeg", 1920, 1080, 30.0, "yuvj422p", 120, 0, 4.0, 0.04, 5e6, (VIEW,))
 MODE = {"mode": "defer", "encoder": "", "reason": "a test asks for it"}

@@ -14,6 +14,7 @@ from recorderd.core.model import Code, Symbology
 from recorderd.core.rules import LabelRules
 from recorderd.engine.live_views import PAUSE, REST_FOR_WORK, VIEW_WIDTH, LiveViews, view_of
 from recorderd.engine.locator import Luma
+from recorderd.engine.scan_feed import ScannedPicture
 from tests.engine.label_images import bench, place, qr
 
 RULES = LabelRules(pattern=re.compile(r"SO-\d+"))
@@ -51,7 +52,7 @@ class World:
         return self.now
 
     def shown(self, *codes: Code) -> View | None:
-        self.views.offer(self.now, PICTURE, True, codes)
+        self.views.offer(ScannedPicture(self.now, PICTURE, True, codes))
         self.views.turn(0)
         return self.viewer.latest()
 
@@ -107,10 +108,10 @@ def test_a_slow_computer_rests_after_each(world: World, monkeypatch: pytest.Monk
     world.now += REST_FOR_WORK * PAUSE - 1
     world.viewer.ask()
     world.views.turn(0)
-    world.views.offer(world.now, PICTURE, True, ())
+    world.views.offer(ScannedPicture(world.now, PICTURE, True, ()))
     world.views.turn(0)
     world.now += 1
-    world.views.offer(world.now, PICTURE, True, ())
+    world.views.offer(ScannedPicture(world.now, PICTURE, True, ()))
     world.views.turn(0)
     second = world.viewer.latest()
     assert second is not None
@@ -140,7 +141,10 @@ def test_the_thread_comes_and_goes(tmp_path: Path) -> None:
 def test_a_view_says_what_was_seen() -> None:
     label = Code("SO-1", Symbology.QR, CORNERS)
     product = Code("https://example.com", Symbology.CODE_128, ((0.1, 0.1),) * 4)
-    view = view_of(7, PICTURE, True, (label, product), replace(RULES, zone=(0.3, 0.3, 0.7, 0.7)))
+    view = view_of(
+        ScannedPicture(7, PICTURE, True, (label, product)),
+        replace(RULES, zone=(0.3, 0.3, 0.7, 0.7)),
+    )
     assert (view.monotonic_ns, view.width, view.height) == (7, 1280, 720)
     ours, theirs = view.codes
     assert (ours.order, ours.in_zone, ours.text) == ("SO-1", True, "SO-1")
@@ -160,7 +164,9 @@ def test_modules_are_measured_in_the_cameras_own_picture() -> None:
         (0.5 + across, 0.5 + down),
         (0.5 - across, 0.5 + down),
     )
-    (code,) = view_of(1, PICTURE, True, (Code("SO-1", Symbology.QR, corners),), RULES).codes
+    (code,) = view_of(
+        ScannedPicture(1, PICTURE, True, (Code("SO-1", Symbology.QR, corners),)), RULES
+    ).codes
     assert code.module_pixels == pytest.approx(6, rel=0.02)
 
 
@@ -168,14 +174,16 @@ def test_focus_and_light_are_those_of_the_zone() -> None:
     blurred = bench(1280, 720)
     blurred[:] = cv2.GaussianBlur(blurred, (0, 0), 6)
     frame = frame_of(place(blurred, qr("SO-1", 6), (0.8, 0.5)))
-    on_label = view_of(1, frame, True, (), replace(RULES, zone=(0.6, 0.2, 1.0, 0.8)))
-    beside = view_of(1, frame, True, (), replace(RULES, zone=(0.0, 0.0, 0.5, 1.0)))
+    on_label = view_of(
+        ScannedPicture(1, frame, True, ()), replace(RULES, zone=(0.6, 0.2, 1.0, 0.8))
+    )
+    beside = view_of(ScannedPicture(1, frame, True, ()), replace(RULES, zone=(0.0, 0.0, 0.5, 1.0)))
     assert on_label.focus > 2 * beside.focus
     assert on_label.brightness != beside.brightness
 
 
 def test_a_small_picture_is_not_made_larger() -> None:
-    view = view_of(1, frame_of(bench(320, 180)), True, (), RULES)
+    view = view_of(ScannedPicture(1, frame_of(bench(320, 180)), True, ()), RULES)
     small = cv2.imdecode(np.frombuffer(view.jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert small is not None
     assert small.shape == (180, 320, 3)

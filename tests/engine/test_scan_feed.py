@@ -14,11 +14,11 @@ from av.video.codeccontext import VideoCodecContext
 
 from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned
 from recorderd.core.model import Code, Fault, Nanoseconds, Symbology
+from recorderd.engine.locator import Luma
 from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.scan_feed import (
     DEATHS_THAT_ARE_A_FAULT,
     FRESH,
-    Luma,
     ScanFeed,
     _EveryPicture,
     luma_of,

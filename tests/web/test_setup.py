@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import pytest
 
 from recorderd.aim.live import CodeInView, LiveOutlet, View
-from recorderd.aim.zone import Zone, ZoneInForce
+from recorderd.aim.zone import ZoneInForce
+from recorderd.core.rules import Zone
 from recorderd.settings import Settings
 from recorderd.web.password import hash_password
 
@@ -24,7 +25,7 @@ WRONG = "x.1.y"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ZONE = {"left": "10", "top": "20.5", "right": "90", "bottom": "80"}
 CORNERS = ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6))
-LABEL = CodeInView("SO-4711", "qr", CORNERS, 6.2, "SO-4711", True)
+LABEL = CodeInView("SO-4711", CORNERS, 6.2, "SO-4711", True)
 SEEN = View(0, 3840, 2160, 0.72, 0.45, 0.0, 0.01, (LABEL,), picture())
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from recorderd.core.model import OtherLabel, SameLabel
 from recorderd.core.rules import Rules
+from recorderd.rules import rules_of
 from recorderd.settings import LabelSettings, PanelSettings, RecordingSettings, Settings
-from recorderd.station.rules import rules_of
 
 
 def test_default_settings_are_the_default_rules() -> None:
