@@ -30,6 +30,8 @@ TIME_BASE = Fraction(1, 90_000)
 """MPEG's own clock: holds 29.97, 30 and variable rates without rounding drift."""
 
 BEGINNING_TAG = "monotonic_ns"
+SYNC_TAG = "recorder_sync_seconds"
+"""How much of a file's end may not have reached the disk when the plug is pulled."""
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SHARE = 0.4
@@ -106,6 +108,7 @@ class FootageFile:
                 },
             )
         self.container.metadata.update({key: _storable(text) for key, text in tags.items()})
+        self.container.metadata[SYNC_TAG] = f"{sync_seconds:g}"
         self._clock_track: Stream | None = None
         self._clock_second: int | None = None
         self._written = threading.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -91,12 +91,12 @@ def remux(
     end: int | None = None,
     patch: Patch | None = None,
     tags: Mapping[str, str] | None = None,
-    pictures: int | None = None,
+    without: Collection[int] = (),
 ) -> None:
     """Copy every readable packet into an ordinary MP4, forced onto the disk, with more tags.
 
-    `end` and `patch` are those of `opened`; with `pictures` only so many of them are copied, in
-    the order of the file. Fragments are left in it as in any recording, so that it can be
+    `end` and `patch` are those of `opened`; pictures with a PTS in `without` are left out, and the
+    others keep theirs. Fragments are left in it as in any recording, so that it can be
     salvaged again should it be cut off later.
     Raises StorageError (disk full or failing, or not a video); `target` is then removed.
     """
@@ -115,7 +115,7 @@ def remux(
             for stream in whole.streams.video:
                 if stream.codec_context.name == "hevc":
                     stream.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
-            for packet in _readable(torn, source, pictures):
+            for packet in _readable(torn, source, without):
                 if packet.stream_index in streams:
                     packet.stream = streams[packet.stream_index]
                     whole.mux_one(packet)
@@ -130,12 +130,13 @@ def remux(
         raise
 
 
-def _readable(torn: InputContainer, source: Path, pictures: int | None) -> Iterator[Packet[Any]]:
-    """The packets up to where nothing more can be read, or up to so many pictures.
+def _readable(
+    torn: InputContainer, source: Path, without: Collection[int]
+) -> Iterator[Packet[Any]]:
+    """The packets up to where nothing more can be read, without these pictures.
 
     What fails while they are written is another matter: that is not the file's end.
     """
-    left = pictures
     packets = torn.demux()
     while True:
         try:
@@ -147,8 +148,6 @@ def _readable(torn: InputContainer, source: Path, pictures: int | None) -> Itera
             return
         if packet.dts is None or not is_whole(packet):
             continue
-        if left is not None and packet.stream.type == "video":
-            if not left:
-                return
-            left -= 1
+        if packet.stream.type == "video" and packet.pts in without:
+            continue
         yield packet

@@ -15,7 +15,7 @@ from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, RecordingI
 from recorderd.engine.footage_file import BEGINNING_TAG, storage_errors
 from recorderd.engine.messages import Captured, NothingLeft
 from recorderd.engine.remux import decoder_of, is_whole, opened, raise_if_of_the_machine, remux
-from recorderd.engine.torn_end import leave_out_torn_end
+from recorderd.engine.torn_pictures import leave_out_torn_pictures
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import (
     Patch,
@@ -98,7 +98,7 @@ def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | Noth
         torn = files.incoming_video
         if not files.video.exists() and not (torn.exists() and _mend(torn)):
             return NothingLeft(recording_id, _what_was_found(torn))
-        if torn.exists() and not leave_out_torn_end(torn) and not files.video.exists():
+        if torn.exists() and not leave_out_torn_pictures(torn) and not files.video.exists():
             return NothingLeft(recording_id, _what_was_found(torn))
         if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
             publish(files.incoming_still, files.still)

@@ -40,10 +40,14 @@ def test_a_disk_that_takes_no_more_is_not_the_end_of_the_file(source: Path, tmp_
     assert not target.exists()
 
 
-def test_only_so_many_pictures(source: Path, tmp_path: Path) -> None:
+def test_pictures_that_are_left_out_leave_the_others_in_their_places(
+    source: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "target.mp4"
-    remux(source, target, pictures=17)
-    assert pictures(target) == pictures(source)[:17]
+    before = pictures(source)
+    left_out = [before[3], before[-1]]
+    remux(source, target, without=[moment for moment, _, _ in left_out])
+    assert pictures(target) == [picture for picture in before if picture not in left_out]
 
 
 def test_what_was_copied_could_be_put_together_again(source: Path, tmp_path: Path) -> None:
