@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 LINES = 512
@@ -14,6 +18,24 @@ def open_chip(number: int) -> Any:
 
     Raises whatever gpiozero or lgpio raise. The caller closes the factory.
     """
+    with _folder_for_pipes():
+        return _opened(number)
+
+
+@contextlib.contextmanager
+def _folder_for_pipes() -> Iterator[None]:
+    """When it is imported, lgpio 0.2.2 makes a pipe in the working folder and opens it there.
+
+    A technician may run the doctor in a folder that cannot be written.
+    """
+    if os.access(".", os.W_OK):
+        yield
+    else:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            yield
+
+
+def _opened(number: int) -> Any:
     import gpiozero
 
     if number < 0:

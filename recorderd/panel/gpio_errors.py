@@ -46,14 +46,13 @@ def device_error(what: str, settings: PanelSettings, error: Exception) -> Device
     if names & {"BadPinFactory", "PinUnknownPi"}:
         return DeviceError(
             "This machine has no GPIO that can be used",
-            "On a Raspberry Pi install the package python3-lgpio; on another machine set "
+            "On a Raspberry Pi run scripts/install once more; on another machine set "
             "panel.gpio_chip to its GPIO chip, or panel.driver to none",
         )
     if isinstance(error, ImportError):
         return DeviceError(
             f"The Python library {error.name or 'for GPIO'} is missing",
-            "Install it with: pip install 'recorderd[gpio]' (from Python 3.13 on use the "
-            "Debian package python3-lgpio)",
+            "Run scripts/install once more; without it: pip install 'recorderd[gpio]'",
         )
     if "PinInvalidPin" in names:
         return DeviceError(
@@ -73,7 +72,7 @@ def device_error(what: str, settings: PanelSettings, error: Exception) -> Device
     if names & {"PinPWMUnsupported", "PinPWMFixedValue"}:
         return DeviceError(
             f"{what} cannot sound a tone",
-            "Install the package python3-lgpio, or use an active buzzer and set panel.buzzer",
+            "Run scripts/install once more, or use an active buzzer and set panel.buzzer",
         )
     return DeviceError(
         f"{what} cannot be used: {text or repr(error)}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import gpiozero
@@ -136,7 +138,7 @@ def test_mistakes_in_the_pins_are_told_with_a_remedy(
         (PermissionError(13, "denied"), DEFAULTS, "may not be used", "group gpio"),
         (Exception("can not open gpiochip"), PanelSettings(gpio_chip=63), "gpiochip63", "gpiodet"),
         (Exception("GPIO busy"), DEFAULTS, "in use by another program", "gpioinfo"),
-        (ModuleNotFoundError("x", name="lgpio"), DEFAULTS, "lgpio is missing", "python3-lgpio"),
+        (ModuleNotFoundError("x", name="lgpio"), DEFAULTS, "lgpio is missing", "scripts/install"),
         (RuntimeError("odd"), DEFAULTS, "cannot be used: odd", "wiring"),
     ],
 )
@@ -224,6 +226,26 @@ def test_the_default_factory_is_taken_over() -> None:
     gpiozero.Device.pin_factory = factory = MockFactory()
     assert open_chip(-1) is factory
     assert gpiozero.Device.pin_factory is None
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_the_pipe_of_the_pin_library_has_a_place_in_any_folder(
+    writable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_in: list[Path] = []
+
+    def make_pipe() -> None:
+        made_in.append(Path.cwd())
+        os.mkfifo(".lgd-nfy0")
+        gpiozero.Device.pin_factory = MockFactory()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gpiozero.Device, "ensure_pin_factory", make_pipe)
+    monkeypatch.setattr(os, "access", lambda *_: writable)
+    open_chip(-1)
+    assert (made_in == [tmp_path]) is writable
+    assert Path.cwd() == tmp_path
+    assert made_in[0].exists() is writable
 
 
 def test_the_panel_needs_no_video_library_and_no_gpiozero_until_it_is_opened() -> None:
