@@ -48,6 +48,28 @@ def test_bad_settings_are_refused_and_new_ones_wait_for_the_recording(tmp_path: 
     assert (row.state, row.stop_reason, row.station) == ("saved", "pedal", "station-1")
 
 
+def test_settings_that_are_given_back_before_they_were_taken_up_change_nothing(
+    tmp_path: Path,
+) -> None:
+    with Daemon(tmp_path, SETTINGS) as daemon:
+        daemon.wait_for(Signal.STARTED)
+        good = daemon.config.read_text()
+        _rename(daemon, "bench 7")
+        daemon.process.send_signal(signal.SIGHUP)
+        _wait_for_line(daemon, "as soon as nothing is being recorded")
+        daemon.config.write_text(good)
+        daemon.process.send_signal(signal.SIGHUP)
+        assert eventually(
+            lambda: daemon.log.read_text().count("as soon as nothing is being recorded") == 2
+        )
+        daemon.wait_until(lambda status: status.get("phase") == "recording")
+        daemon.press("press")
+        _wait_for_line(daemon, "new settings are taken up\n")
+        daemon.wait_until(lambda status: status.get("phase") == "ready")
+        assert daemon.status()["station"] == "station-1"
+    assert {row.station for row in daemon.rows()} == {"station-1"}
+
+
 def test_it_leaves_when_nothing_is_being_recorded(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, SETTINGS).start()
     daemon.wait_for(Signal.STARTED)
