@@ -154,9 +154,8 @@ def measure(folder: Path, circumstances: Circumstances, rate: float) -> Figures:
         station.start()
         station.wait_until_ready()
         wait_for_port(port)
-        everybody = processes.family(station.process_id)
-        web = processes.named(everybody, "recorderd", "web")
-        recorder = [one for one in everybody if one not in web]
+        recorder = station.recorder()
+        web = processes.named(processes.family(station.process_id), "recorderd", "web")
         began, others = time.monotonic(), processes.Others()
         recorder_before, web_before = processes.cpu_seconds(recorder), processes.cpu_seconds(web)
         load = Load(

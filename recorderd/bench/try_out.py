@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from recorderd.bench import processes
 from recorderd.config import load, toml_value
 from recorderd.core.signals import Signal
 from recorderd.core.state import Phase
@@ -102,11 +103,24 @@ class TryOut:
 
     def wait_until_ready(self) -> None:
         """Return when the first order can be shown. Raises DeviceError."""
+        self._wait_until("signal", Signal.READY)
+
+    def wait_until_recording(self) -> None:
+        """Return when an order is being recorded. Raises DeviceError."""
+        self._wait_until("phase", Phase.RECORDING)
+
+    def _wait_until(self, key: str, value: str) -> None:
         deadline = time.monotonic() + STARTING_SECONDS
-        while self.status().get("signal") != Signal.READY:
+        while self.status().get(key) != value:
             if time.monotonic() > deadline or self._started().poll() is not None:
                 raise self._did_not_start()
             time.sleep(_LOOK_SECONDS)
+
+    def recorder(self) -> list[int]:
+        """The processes that watch and record, without those of the pages."""
+        everybody = processes.family(self.process_id)
+        web = processes.named(everybody, "recorderd", "web")
+        return [one for one in everybody if one not in web]
 
     @property
     def process_id(self) -> int:

@@ -24,7 +24,7 @@ from av.stream import Stream
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, nanoseconds
 from recorderd.errors import StorageError
-from recorderd.store.footage import FOOTAGE_MODE
+from recorderd.store.footage import FOOTAGE_MODE, sync_folder
 
 TIME_BASE = Fraction(1, 90_000)
 """MPEG's own clock: holds 29.97, 30 and variable rates without rounding drift."""
@@ -82,9 +82,9 @@ def pause_after_sync(usual_seconds: float, took_seconds: float) -> float:
 class FootageFile:
     """One file being written, with a text track of the wall clock. Used by one thread.
 
-    A second thread forces what was written onto the disk more than twice in `sync_seconds`, and
-    the fragments are as short, so that a power cut costs no more than that time, unless the disk
-    takes very long for a sync.
+    A second thread forces its name and what was written onto the disk more than twice in
+    `sync_seconds`, and the fragments are as short, so that a power cut costs no more than that
+    time, unless the disk takes very long for a sync.
     """
 
     def __init__(self, path: Path, tags: Mapping[str, str], sync_seconds: float) -> None:
@@ -113,7 +113,7 @@ class FootageFile:
         self._clock_second: int | None = None
         self._written = threading.Event()
         self._closing = threading.Event()
-        self._sync_problem: OSError | None = None
+        self._sync_problem: OSError | StorageError | None = None
         self._pause_seconds = sync_seconds * _SHARE
         self._syncer = threading.Thread(target=self._sync, name=f"sync {path.stem[-12:]}")
         self._syncer.start()
@@ -195,6 +195,7 @@ class FootageFile:
 
     def _sync(self) -> None:
         pause_seconds = self._pause_seconds
+        name_is_safe = False
         while not self._closing.wait(pause_seconds):
             pause_seconds = self._pause_seconds
             if not self._written.is_set():
@@ -202,8 +203,12 @@ class FootageFile:
             self._written.clear()
             began = time.monotonic()
             try:
+                if not name_is_safe:
+                    # POSIX: syncing a file need not bring its name onto the disk (fsync(2)).
+                    sync_folder(self.path.parent)
+                    name_is_safe = True
                 os.fdatasync(self._descriptor)
-            except OSError as error:
+            except (OSError, StorageError) as error:
                 self._sync_problem = error
                 return
             pause_seconds = pause_after_sync(self._pause_seconds, time.monotonic() - began)

@@ -27,6 +27,8 @@ from recorderd.engine.footage_file import (
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import is_closed
 from tests.engine.pictures import HEIGHT, WIDTH, jpeg, packets_of
+from tests.panel.listening import eventually
+from tests.syncs import Syncs
 
 SECOND = 1_000_000_000
 WALL = 1_738_000_000 * SECOND
@@ -277,6 +279,18 @@ def test_writing_stops_once_a_sync_has_failed(
         film.write(33_000_000)
     assert is_disk_full(caught.value)
     film.file.abandon()
+
+
+def test_its_name_is_on_the_disk_as_soon_as_its_first_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Syncing a file need not do that, and a file without a name is lost with all it holds."""
+    syncs = Syncs(monkeypatch)
+    film = Film(tmp_path / "a.mp4", sync=0.002)
+    film.write(3)
+    assert eventually(lambda: bool(syncs.files))
+    assert syncs.folders[tmp_path] == {"a.mp4"}
+    film.file.close()
 
 
 def test_the_disk_is_synced_while_pictures_are_written(

@@ -137,7 +137,7 @@ def _trial(rig: Rig, trouble: Trouble, random: Random) -> Outcome | None:
     outcome.violations += found.violations
     outcome.left_over = found.left_over
     outcome.lost_seconds = lost_seconds(rig, began_ns, rig.daemon.signals())
-    outcome.violations += lost_too_much(rig.mode, outcome.lost_seconds, began_ns)
+    outcome.violations += lost_too_much(rig, outcome.lost_seconds, began_ns)
     if rig.daemon.process.poll() is not None:
         outcome.violations.append("the station has ended")
     trouble.look(rig, outcome)

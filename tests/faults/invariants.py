@@ -43,14 +43,27 @@ def most_lost(mode: str) -> float:
     return SYNC_SECONDS + group + 1 / RATE
 
 
-def lost_too_much(mode: str, seconds: float, fault_ns: int) -> list[str]:
+def lost_too_much(rig: Rig, seconds: float, fault_ns: int) -> list[str]:
     """Words if a fault at this monotonic moment has cost more than it may. A machine that is
     busy with something else is late with everything; so much is not the station's fault."""
     late = metronome().late_seconds(fault_ns)
-    if seconds <= most_lost(mode) + late:
+    most = most_lost(rig.mode)
+    if seconds <= most + late:
         return []
-    words = f"{seconds:.2f} s were lost, {most_lost(mode):.2f} s may be (mode {mode})"
-    return [words + (f", and {late:.2f} s as the machine was late" if late else "")]
+    words = f"{seconds:.2f} s were lost, {most:.2f} s may be (mode {rig.mode})"
+    if late:
+        words += f", and {late:.2f} s as the machine was late"
+    before = [row for row in rig.rows() if row.monotonic_ns < fault_ns]
+    newest = sorted(before, key=lambda row: row.monotonic_ns)[-2:]
+    return ["; ".join([words, *(_told(rig, row, fault_ns) for row in newest)])]
+
+
+def _told(rig: Rig, row: Recording, fault_ns: int) -> str:
+    ago = (fault_ns - row.monotonic_ns) / 1e9
+    return (
+        f"{row.id[-4:]} begun {ago:.2f} s before: {row.state}, {row.frames} pictures,"
+        f" {rig.whole_pictures.get(row.id)} whole, {row.duration_ms} ms, {row.problem}"
+    )
 
 
 @dataclass(slots=True)

@@ -87,7 +87,7 @@ def _aftermath(rig: Rig, fault_ns: int) -> Outcome:
     settled = rig.wait_settled(fault_ns)
     outcome = check(rig, rig.saved_lines(), before_ns=fault_ns, settled=settled)
     outcome.lost_seconds = lost_seconds(rig, fault_ns, rig.daemon.signals())
-    outcome.violations += lost_too_much(rig.mode, outcome.lost_seconds, fault_ns)
+    outcome.violations += lost_too_much(rig, outcome.lost_seconds, fault_ns)
     return outcome
 
 

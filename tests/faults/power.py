@@ -121,7 +121,10 @@ def start_on(left: Left, traced: Traced, folder: Path, *, command: bool = False)
     if code != 0:
         outcome.violations.append(f"the station ended with exit code {code}")
     outcome.lost_seconds = lost_seconds(rig, left.moment_ns, traced.signals)
-    outcome.violations += lost_too_much(traced.mode, outcome.lost_seconds, left.moment_ns)
+    outcome.violations += [
+        f"{words}; on the disk: {left.luck}"
+        for words in lost_too_much(rig, outcome.lost_seconds, left.moment_ns)
+    ]
     if command and not outcome.left_over:
         outcome.violations += fsck(rig)
     return outcome

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.container import OutputContainer
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType
-from av.video.stream import VideoStream
 
+from recorderd.bench.clips import write_encoded, write_jpegs
 from recorderd.engine.sources.bench_scene import BenchPictures, read_counter
 from recorderd.engine.sources.bench_script import Place, Scene, Thing
 
@@ -41,56 +37,12 @@ def write_clip(
     """
     pictures = BenchPictures(*size)
     shown = [order_id for seconds, order_id in acts for _ in range(round(seconds * rate))]
-    jpegs = [pictures.jpeg(scene(order_id), number) for number, order_id in enumerate(shown)]
-    with av.open(str(path), "w") as container:
-        if codec == "mjpeg":
-            _copy(container, jpegs, rate, size)
-        else:
-            _encode(container, jpegs, rate, codec, size)
+    jpegs = (pictures.jpeg(scene(order_id), number) for number, order_id in enumerate(shown))
+    if codec == "mjpeg":
+        write_jpegs(path, jpegs, rate, size)
+    else:
+        write_encoded(path, jpegs, rate, size, codec)
     return len(shown)
-
-
-def write_jpegs(path: Path, jpegs: Sequence[bytes], size: tuple[int, int], rate: int = 10) -> None:
-    """Write any bytes as pictures of an MJPEG video of this width and height."""
-    with av.open(str(path), "w") as container:
-        _copy(container, jpegs, rate, size)
-
-
-def _copy(
-    container: OutputContainer, jpegs: Sequence[bytes], rate: int, size: tuple[int, int]
-) -> None:
-    width, height = size
-    stream = container.add_mux_stream(
-        "mjpeg", rate=rate, width=width, height=height, time_base=Fraction(1, rate)
-    )
-    for number, jpeg in enumerate(jpegs):
-        packet = av.Packet(jpeg)
-        packet.stream, packet.time_base = stream, Fraction(1, rate)
-        packet.pts = packet.dts = number
-        packet.duration = 1
-        packet.is_keyframe = True
-        container.mux_one(packet)
-
-
-def _encode(
-    container: OutputContainer,
-    jpegs: Sequence[bytes],
-    rate: int,
-    codec: str,
-    size: tuple[int, int],
-) -> None:
-    stream = container.add_stream(codec, rate=rate)
-    assert isinstance(stream, VideoStream)
-    stream.options = {"preset": "ultrafast", "bf": "0", "g": str(rate)}
-    (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
-    decoder = av.CodecContext.create("mjpeg", "r")
-    assert isinstance(decoder, VideoCodecContext)
-    for number, jpeg in enumerate(jpegs):
-        frame = decoder.decode(av.Packet(jpeg))[0].reformat(format="yuv420p")
-        frame.pict_type = PictureType.NONE
-        frame.pts, frame.time_base = number, Fraction(1, rate)
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))
 
 
 def counters(video: Path, *, damaged: bool = False) -> list[int | None]:

@@ -17,9 +17,10 @@ from typing import Any
 import av
 import pytest
 
+from recorderd.bench.clips import write_jpegs
 from recorderd.core.signals import Signal
 from tests.engine.label_images import qr, qr_with_eci
-from tests.station.clips import write_clip, write_jpegs
+from tests.station.clips import write_clip
 from tests.station.daemon import Daemon
 from tests.station.labels import SIZE, photo, symbol, unlike
 
@@ -38,7 +39,8 @@ HOSTILE: list[str | bytes] = [
 
 
 def _clip(path: Path, acts: list[tuple[float, bytes]]) -> Path:
-    write_jpegs(path, [jpeg for seconds, jpeg in acts for _ in range(round(seconds * RATE))], SIZE)
+    jpegs = [jpeg for seconds, jpeg in acts for _ in range(round(seconds * RATE))]
+    write_jpegs(path, jpegs, RATE, SIZE)
     return path
 
 
@@ -292,7 +294,7 @@ def test_damaged_pictures_and_times_that_jump_back(tmp_path: Path) -> None:
     for number in range(30, 45, 3):
         jpegs[number] = jpegs[number][: len(good) // 2]
     clip = tmp_path / "clip.mp4"
-    write_jpegs(clip, jpegs, SIZE)
+    write_jpegs(clip, jpegs, RATE, SIZE)
     backwards, once = tmp_path / "twice.ts", tmp_path / "once.ts"
     pictures = write_clip(once, [(1.0, None), (2.0, "SO-2")], codec="libx264")
     backwards.write_bytes(once.read_bytes() * 2)
