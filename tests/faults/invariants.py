@@ -231,7 +231,10 @@ def fsck(rig: Rig) -> list[str]:
 
 
 def lost_seconds(rig: Rig, fault_ns: int, signals: list[tuple[float, Signal]]) -> float:
-    """How much of what was filmed under the red lamp before the fault is in no file."""
+    """How much of what was filmed under the red lamp before the fault is in no file.
+
+    A pause before another part of the same order is not this fault's, but that of one before.
+    """
     standing = [(at, shown) for at, shown in signals if at * 1e9 <= fault_ns and stands(shown)]
     if not standing or standing[-1][1] not in _RED:
         return 0.0
@@ -245,7 +248,9 @@ def lost_seconds(rig: Rig, fault_ns: int, signals: list[tuple[float, Signal]]) -
         for row in rig.rows()
         if row.state in (*KEPT, RecordingState.DAMAGED) and row.monotonic_ns < fault_ns
     ]
-    covered_ns = max([round(red_since * 1e9), *ends])
+    resumed = [row.monotonic_ns for row in rig.rows() if row.part > 1]
+    before_fault = [moment for moment in resumed if moment < fault_ns]
+    covered_ns = max([round(red_since * 1e9), *ends, *before_fault])
     return max(0.0, (fault_ns - covered_ns) / 1e9)
 
 
