@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TypeAlias
 
 from recorderd import __version__
+from recorderd.bench.commands import Command, Subcommands, add_benchmarks, positive
 from recorderd.config import DEFAULT_CONFIG_FILE, LoadedSettings, load
 from recorderd.errors import ConfigError, RecorderdError
 from recorderd.terminal import escaped
@@ -22,9 +22,6 @@ EXIT_USAGE = 2
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h; systemd can be told not to restart on it."""
 EXIT_INTERRUPTED = 130
-
-Command: TypeAlias = Callable[[argparse.Namespace, LoadedSettings], int]
-Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,32 +134,6 @@ def _find(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     return run_find(loaded.settings, options.text, options.json)
 
 
-def _bench_scanner(options: argparse.Namespace, loaded: LoadedSettings) -> int:
-    from recorderd import logs
-    from recorderd.bench import scanner
-
-    logs.set_up(loaded.settings.log, "bench")
-    return scanner.run(options.target, loaded.settings.labels, options.json)
-
-
-def _bench_search(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
-    from recorderd.bench import search
-
-    return search.run(options.rows, options.json)
-
-
-def _bench_downloads(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
-    from recorderd.bench import downloads
-
-    return downloads.run(options.json)
-
-
-def _bench_beside(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
-    from recorderd.bench import beside
-
-    return beside.run(options.json)
-
-
 def _fsck(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd import logs
     from recorderd.fsck import run_fsck
@@ -227,16 +198,6 @@ def _text(argument: str) -> str:
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError("this is not UTF-8 text") from None
     return argument
-
-
-def _positive(argument: str) -> int:
-    try:
-        number = int(argument)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 on is expected")
-    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -401,7 +362,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument(
         "--largest-megabytes",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="cut larger videos into pieces of at most this size, without encoding them anew",
     )
@@ -467,49 +428,7 @@ def _parser() -> argparse.ArgumentParser:
         "Help for one benchmark: recorderd bench NAME --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    benchmarks = bench.add_subparsers(title="benchmarks", metavar="NAME", required=True)
-    scanner = add(
-        "scanner",
-        _bench_scanner,
-        "measure how well and how fast labels are read",
-        "recorderd bench scanner photos-of-labels/",
-        among=benchmarks,
-    )
-    scanner.add_argument(
-        "target", type=Path, metavar="TARGET", help="a folder of pictures, a picture or a video"
-    )
-    add_json(scanner)
-    search = add(
-        "search",
-        _bench_search,
-        "measure how fast an order is found among many",
-        "recorderd bench search --rows 1000000",
-        among=benchmarks,
-    )
-    search.add_argument(
-        "--rows",
-        type=_positive,
-        default=1_000_000,
-        metavar="N",
-        help="recordings in the catalogue (default: 1000000)",
-    )
-    add_json(search)
-    add_json(
-        add(
-            "downloads",
-            _bench_downloads,
-            "measure how fast videos are sent, beside nginx",
-            "recorderd bench downloads --json",
-            among=benchmarks,
-        )
-    )
-    add_json(
-        add(
-            "beside",
-            _bench_beside,
-            "measure what downloads do to the recording beside them",
-            "recorderd bench beside --json",
-            among=benchmarks,
-        )
+    add_benchmarks(
+        bench.add_subparsers(title="benchmarks", metavar="NAME", required=True), add, add_json
     )
     return parser

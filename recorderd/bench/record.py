@@ -212,8 +212,8 @@ def _compare(
             theirs[name].append(_their_cost(case, words))
             target.unlink(missing_ok=True)
         shutil.rmtree(station)
-    words = {name: shlex.join(words) for name, words in commands.items()}
-    return Compared(case, ours, theirs, words, median(watching))
+    told = {name: shlex.join(words) for name, words in commands.items()}
+    return Compared(case, ours, theirs, told, median(watching))
 
 
 def _scene(second: float) -> Scene:

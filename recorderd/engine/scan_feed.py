@@ -18,6 +18,7 @@ from recorderd.engine.histogram import NO_SCANS
 from recorderd.engine.locator import Luma
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packet_buffer import PacketReader
+from recorderd.engine.packet_sizes import PacketSizes
 from recorderd.engine.packets import Packet
 from recorderd.engine.pipelines import decoder_for
 from recorderd.engine.scanner import Scanner
@@ -26,7 +27,10 @@ from recorderd.errors import DeviceError
 from recorderd.settings import LabelSettings
 
 BUSY_SCANS_PER_SECOND = 15.0
-"""While a code is in view, so that it is confirmed at once and seen to leave."""
+"""While a code is in view, so that it is seen to leave, and at most while things move."""
+
+MOST_OF_A_CORE = 0.5
+"""What scans for things that move may take of the time: a small computer has to record, too."""
 
 BUSY_FOR = nanoseconds(1)
 FRESH = nanoseconds(0.25)
@@ -92,6 +96,10 @@ class ScanFeed:
         self._deaths_in_a_row = 0
         self._faulty = False
         self._codes_seen_ns: Nanoseconds | None = None
+        self._texts: frozenset[str] = frozenset()
+        self._sizes = PacketSizes()
+        self._sized = 0
+        self._may_hurry_ns: Nanoseconds = 0
         self._offered_ns: Nanoseconds | None = None
         self._due_ns: Nanoseconds = 0
         self._thread = threading.Thread(target=self._run, name="scan feed")
@@ -145,18 +153,31 @@ class ScanFeed:
     def _watch(self, session: Session) -> None:
         """Scan until there is another session. Raises DeviceError if it cannot be decoded."""
         intra = session.description.intra_only
+        self._sizes = PacketSizes()
         pictures = _NewestPictures(self, session) if intra else _EveryPicture(session, self._clock)
         with closing(pictures):
             while not self._closing and self._session is session:
                 wait_ns = self._due_ns - self._clock()
                 if wait_ns > 0:
-                    self._wait_for_other(session, wait_ns / 1e9)
+                    if intra and not session.buffer.ended:
+                        self._wait_for_change(session, wait_ns)
+                    else:
+                        self._wait_for_other(session, wait_ns / 1e9)
                     continue
                 picture = pictures.next()
                 if picture is not None:
                     self._scan(session, *picture)
                 elif session.buffer.ended:
                     self._wait_for_other(session)
+
+    def _wait_for_change(self, session: Session, wait_ns: Nanoseconds) -> None:
+        """Wait for the next picture; if something has moved in it, a scan is due at once."""
+        packet = session.buffer.newest_after(self._sized, wait_ns / NANOSECONDS_PER_SECOND)
+        if packet is None:
+            return
+        self._sized = packet.sequence
+        if self._sizes.follow(len(packet.data)):
+            self._due_ns = min(self._due_ns, max(self._clock(), self._may_hurry_ns))
 
     def _scan(self, session: Session, packet: Packet, frame: av.VideoFrame) -> None:
         started_ns = self._clock()
@@ -167,9 +188,7 @@ class ScanFeed:
             self._codes_seen_ns = started_ns
             original = packet if session.description.codec == "mjpeg" else frame
             session.stills.keep(packet.sequence, original)
-        busy = self._codes_seen_ns is not None and started_ns - self._codes_seen_ns < BUSY_FOR
-        rate = BUSY_SCANS_PER_SECOND if busy else self._settings.scans_per_second
-        self._due_ns = started_ns + nanoseconds(1 / max(rate, self._settings.scans_per_second))
+        self._plan_next(started_ns, packet, result.codes)
         with self._changed:
             self._offer = None  # It came while this one was scanned; a newer one will be there.
         if result.problem is None:
@@ -188,6 +207,19 @@ class ScanFeed:
         if self._deaths_in_a_row == DEATHS_THAT_ARE_A_FAULT:
             self._faulty = True
             self._report(FaultRaised(Fault.SCANNER, result.problem))
+
+    def _plan_next(self, started_ns: Nanoseconds, packet: Packet, codes: tuple[Code, ...]) -> None:
+        busy = self._codes_seen_ns is not None and started_ns - self._codes_seen_ns < BUSY_FOR
+        rate = BUSY_SCANS_PER_SECOND if busy else self._settings.scans_per_second
+        self._due_ns = started_ns + nanoseconds(1 / max(rate, self._settings.scans_per_second))
+        took_ns = self._clock() - started_ns
+        pause_ns = max(nanoseconds(1 / BUSY_SCANS_PER_SECOND), round(took_ns / MOST_OF_A_CORE))
+        self._may_hurry_ns = started_ns + pause_ns
+        self._sizes.scanned(len(packet.data))
+        texts = frozenset(code.text for code in codes)
+        if texts - self._texts:
+            self._due_ns = started_ns  # It counts once it was read again: the packer waits.
+        self._texts = texts
 
     def take_offer(self, after: int) -> tuple[Packet, av.VideoFrame] | None:
         """The picture last offered, if it is newer than `after`."""
