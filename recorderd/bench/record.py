@@ -270,24 +270,31 @@ def _measure(case: Case, process_ids: Sequence[int], seconds: float = _SECONDS) 
 def shown(results: Sequence[Compared]) -> str:
     """For people."""
     lines: list[tuple[str, ...]] = [
-        ("", "recorderd", "only watching", "peer", "", "ratio", "span", "goal", "memory", "dropped")
+        ("", "processor", "ratio", "span", "goal", "memory", "dropped", "only watching")
     ]
     for result in results:
+        lines.append(
+            (
+                f"{result.case.name}: recorderd",
+                _milliseconds(result.ours),
+                *("", "", ""),
+                _megabytes(result.ours),
+                str(sum(cost.dropped for cost in result.ours)),
+                f"{number(result.watching_milliseconds)} ms",
+            )
+        )
         for peer, costs in result.theirs.items():
             ratios = result.ratios(peer)
             goal = f"{result.case.goal:g} or less"
             lines.append(
                 (
-                    result.case.name,
-                    f"{number(median(cost.milliseconds for cost in result.ours))} ms",
-                    f"{number(result.watching_milliseconds)} ms",
-                    peer,
-                    f"{number(median(cost.milliseconds for cost in costs))} ms",
+                    f"  {peer}",
+                    _milliseconds(costs),
                     f"{median(ratios):.2f}",
                     f"{min(ratios):.2f} to {max(ratios):.2f}",
                     f"{goal}: missed" if median(ratios) > result.case.goal else goal,
-                    f"{max(cost.megabytes for cost in result.ours):.0f} MB",
-                    str(sum(cost.dropped for cost in result.ours)),
+                    _megabytes(costs),
+                    *("", ""),
                 )
             )
     told = [
@@ -307,3 +314,11 @@ def shown(results: Sequence[Compared]) -> str:
         "keeps the seconds before the label.\n\n"
         f"{table(lines)}\n\n" + "\n".join(told) + note
     )
+
+
+def _milliseconds(costs: Sequence[Cost]) -> str:
+    return f"{number(median(cost.milliseconds for cost in costs))} ms"
+
+
+def _megabytes(costs: Sequence[Cost]) -> str:
+    return f"{max(cost.megabytes for cost in costs):.0f} MB"

@@ -1,0 +1,80 @@
+"""What the benchmark of recording makes of its measurements."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from recorderd.bench.record import (
+    HOW_TO_GET_FFMPEG,
+    Case,
+    Compared,
+    Cost,
+    Peer,
+    command,
+    ffmpegs,
+    shown,
+)
+from recorderd.core.model import Mode
+from recorderd.engine.encoder_kinds import kind_named
+
+ENCODED = Case("MJPEG to H.264", "mjpeg", Mode.ENCODE, 10, 1.1)
+COPIED = Case("MJPEG copied", "mjpeg", Mode.DEFER, 30, 1.5)
+VARIANT = kind_named("libx264").variants[0]
+CLIP, TARGET = Path("a clip.mp4"), Path("out.mp4")
+
+
+def _compared(ours: list[float], theirs: list[float], others: float = 0.0) -> Compared:
+    return Compared(
+        ENCODED,
+        [Cost(cost, 300.0, others, dropped=1) for cost in ours],
+        {"ffmpeg": [Cost(cost, 200.0, others) for cost in theirs]},
+        {"ffmpeg": "ffmpeg -i clip"},
+        2.0,
+    )
+
+
+def test_ffmpeg_is_told_to_use_the_same_encoder_in_the_same_way() -> None:
+    words = command(Peer("ffmpeg", "/bin/ffmpeg"), ENCODED, CLIP, TARGET, "libx264", VARIANT)
+    told = " ".join(words)
+    assert words[0] == "/bin/ffmpeg"
+    for option in ("-re -i a clip.mp4", "-c:v libx264", "-preset superfast", "-crf 23", "-g 20"):
+        assert option in told
+    assert words[-1] == "out.mp4"
+
+
+def test_ffmpeg_copies_where_we_do() -> None:
+    told = " ".join(command(Peer("f", "f"), COPIED, CLIP, TARGET, "libx264", VARIANT))
+    assert "-c:v copy" in told
+    assert "libx264" not in told
+
+
+def test_ratios_are_of_rounds_and_the_median_counts() -> None:
+    result = _compared([11.0, 30.0, 10.0], [10.0, 10.0, 10.0])
+    assert result.ratios("ffmpeg") == [1.1, 3.0, 1.0]
+    assert not result.missed
+    assert _compared([12.0], [10.0]).missed
+    assert not result.disturbed
+    assert _compared([12.0], [10.0], others=0.5).disturbed
+
+
+def test_tables_and_documents_tell_all_of_it() -> None:
+    result = _compared([12.0, 13.0], [10.0, 10.0])
+    told = shown([result])
+    for words in ("MJPEG to H.264", "12.5 ms", "1.25", "1.1 or less: missed", "ffmpeg -i clip"):
+        assert words in told
+    document = json.loads(json.dumps(result.document()))
+    assert document["ratios"] == {"ffmpeg": [1.2, 1.3]}
+    assert document["missed"] is True
+
+
+def test_without_an_ffmpeg_it_says_how_to_get_one() -> None:
+    alone = dataclasses.replace(_compared([12.0], [10.0]), theirs={}, commands={})
+    assert HOW_TO_GET_FFMPEG in shown([alone])
+    assert "12.0 ms" in shown([alone])
+    assert not alone.missed
+
+
+def test_the_ffmpegs_that_are_found_are_there() -> None:
+    assert all(Path(peer.program).exists() for peer in ffmpegs())
