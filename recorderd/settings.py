@@ -29,6 +29,7 @@ Check: TypeAlias = Callable[[Any], str | None]
 
 
 DRAWN_ZONE_NAME = "zone.toml"
+CAMERA_SIZE = "camera"
 
 
 def option(
@@ -89,6 +90,12 @@ def _camera_source(value: str) -> str | None:
 
 def _non_empty(value: str) -> str | None:
     return None if value.strip() else "some text"
+
+
+def _picture_size(value: str) -> str | None:
+    if value == CAMERA_SIZE or re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", value):
+        return None
+    return 'WIDTHxHEIGHT in pixels, e.g. "1920x1080", or "camera"'
 
 
 def _absolute_path(value: str) -> str | None:
@@ -239,6 +246,11 @@ class RecordingSettings:
         "auto",
         "auto, or the name of an encoder as 'recorderd doctor --encoders' lists it",
         check=_non_empty,
+    )
+    size: str = option(
+        CAMERA_SIZE,
+        'Largest picture that is encoded, e.g. "1920x1080"; labels are read in the whole one',
+        check=_picture_size,
     )
     pre_roll_seconds: float = option(
         3.0, "What happened before the label was read, kept too", minimum=0, maximum=30

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from recorderd.engine.packets import StreamDescription
 from recorderd.errors import DeviceError
-from recorderd.settings import RecordingSettings
+from recorderd.settings import CAMERA_SIZE, RecordingSettings
 
 HEADROOM = 1.3
 """An encoder is fast enough if it does this many times the camera's rate: the scanner,
@@ -25,9 +25,10 @@ _LAMBDA_PER_QUANTISER = 118
 class EncodeRequest:
     """What the camera gives and what is wanted. Sizes in pixels.
 
-    `codec` is what the camera compresses with; `pixel_format` and `full_range` belong to
-    its decoded pictures, e.g. yuvj422p. `quality` is on x264's CRF scale, lower is better;
-    `bits_per_second` is for encoders that know no constant quality.
+    Pictures of `width` x `height` come from the camera, and are encoded as `recorded_width` x
+    `recorded_height`. `codec` is what the camera compresses with; `pixel_format` and
+    `full_range` belong to its decoded pictures, e.g. yuvj422p. `quality` is on x264's CRF
+    scale, lower is better; `bits_per_second` is for encoders that know no constant quality.
     """
 
     codec: str
@@ -39,12 +40,15 @@ class EncodeRequest:
     gop_seconds: float
     quality: int
     bits_per_second: int
+    recorded_width: int
+    recorded_height: int
 
     @classmethod
     def for_stream(
         cls, description: StreamDescription, recording: RecordingSettings
     ) -> EncodeRequest:
         """What this camera and these settings ask of an encoder."""
+        recorded = recorded_size(description.width, description.height, recording.size)
         return cls(
             codec=description.codec,
             width=description.width,
@@ -55,6 +59,8 @@ class EncodeRequest:
             gop_seconds=recording.gop_seconds,
             quality=recording.quality,
             bits_per_second=round(recording.megabits_per_second * 1_000_000),
+            recorded_width=recorded[0],
+            recorded_height=recorded[1],
         )
 
     @property
@@ -73,6 +79,21 @@ class EncodeRequest:
     def rate_needed(self) -> float:
         """Pictures a second an encoder must hold to be fast enough."""
         return float(self.rate) * HEADROOM
+
+
+def recorded_size(width: int, height: int, largest: str) -> tuple[int, int]:
+    """The size in which a camera's pictures are encoded: never larger than `largest` (the
+    setting `recording.size`) nor than they come, in their own shape.
+
+    Made smaller, width and height are even: pictures in 4:2:0 have colours for two by two.
+    """
+    if largest == CAMERA_SIZE:
+        return width, height
+    most_across, most_down = map(int, largest.split("x"))
+    scale = min(Fraction(most_across, width), Fraction(most_down, height))
+    if scale >= 1:
+        return width, height
+    return max(2, int(width * scale / 2) * 2), max(2, int(height * scale / 2) * 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +240,8 @@ KINDS = (
         hardware="the encoder of a Raspberry Pi 4 or a similar board",
         pixel_format="yuv420p",
         variants=(EncoderVariant("bitrate", (("b", "{bits}"),)),),
-        remedy="Let the camera give pictures of at most 1920x1080 and add the user of recorderd "
-        "to the group 'video'",
+        remedy='Set recording.size = "1920x1080" and add the user of recorderd to the group '
+        "'video'",
         keeps_full_range=False,
         header_packet=True,
         largest=(2032, 1920),

@@ -23,10 +23,10 @@ def why_absent(kind: EncoderKind, request: EncodeRequest, root: Path = Path("/")
     """
     if kind.largest is not None:
         width, height = kind.largest
-        if request.width > width or request.height > height:
+        if request.recorded_width > width or request.recorded_height > height:
             return (
                 f"it takes pictures up to {width}x{height}, "
-                f"the camera gives {request.width}x{request.height}"
+                f"asked for are {request.recorded_width}x{request.recorded_height}"
             )
     check = _CHECKS.get(kind.name)
     return None if check is None else check(root)

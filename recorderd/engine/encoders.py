@@ -117,7 +117,7 @@ class VideoEncoder:
     def _configure(self) -> None:
         context = self.stream.codec_context
         request = self._request
-        context.width, context.height = request.width, request.height
+        context.width, context.height = request.recorded_width, request.recorded_height
         context.pix_fmt = self._pixel_format
         context.time_base = TIME_BASE
         # One more than a GOP should have, so that it is the clock that decides.
@@ -144,17 +144,21 @@ class VideoEncoder:
                 f"The camera changed its picture size to {frame.width}x{frame.height}",
                 "Unplug the camera and plug it in again",
             )
+        recorded = (request.recorded_width, request.recorded_height)
+        same_size = (frame.width, frame.height) == recorded
         same_range = request.full_range == self._full_range
-        if frame.format.name == self._pixel_format and same_range:
+        if frame.format.name == self._pixel_format and same_range and same_size:
             return frame
         return self._reformatter.reformat(
             frame,
+            *recorded,
             format=self._pixel_format,
             src_colorspace=Colorspace.ITU601,
             dst_colorspace=Colorspace.ITU601,
             src_color_range=ColorRange.JPEG if request.full_range else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-            interpolation=Interpolation.FAST_BILINEAR,
+            # Of pictures that become smaller all of a label's modules have to count.
+            interpolation=Interpolation.FAST_BILINEAR if same_size else Interpolation.AREA,
         )
 
     def _keyframe_due(self, pts: int) -> bool:

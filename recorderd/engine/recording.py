@@ -67,6 +67,7 @@ class Recording:
         self._clock = clock
         self._stop_at_ns: Nanoseconds | None = None
         self._pipeline: Pipeline | None = None
+        self._size = session.description.width, session.description.height
         self._first_ns: Nanoseconds = 0
         self._interrupted = False
         self._unheard = False
@@ -215,6 +216,7 @@ class Recording:
         if self._choice.mode is not Mode.ENCODE or self._choice.encoder is None:
             return CopyPipeline(file, description, self._first_ns, wall_offset_ns)
         request = EncodeRequest.for_stream(description, self._settings)
+        self._size = request.recorded_width, request.recorded_height
         encoder = self._make_encoder(file.container, self._choice.encoder, request)
         return EncodePipeline(
             file, description, encoder, self._first_ns, wall_offset_ns, self._session.tap
@@ -271,8 +273,8 @@ class Recording:
                 codec="h264" if self._choice.mode is Mode.ENCODE else self._codec,
                 encoder=self._choice.encoder.name if self._choice.encoder else "",
                 mode=self._choice.mode.value,
-                width=self._session.description.width,
-                height=self._session.description.height,
+                width=self._size[0],
+                height=self._size[1],
                 recovered=False,
             )
         )

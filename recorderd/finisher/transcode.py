@@ -91,6 +91,8 @@ def transcode(
         frames=facts.frames,
         codec=facts.codec,
         encoder=facts.tags.get("recorder_encoder", ""),
+        width=facts.width,
+        height=facts.height,
         original_sha256=facts.tags.get("transcoded_from", ""),
     )
 

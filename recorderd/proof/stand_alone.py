@@ -33,9 +33,11 @@ SPKI_HEAD = bytes.fromhex("302a300506032b6570032100")
 """What comes before the 32 bytes of an Ed25519 key in a PUBLIC KEY file (RFC 8410)."""
 
 FILE_FACTS = (
-    "bytes", "codec", "encoder", "sha256", "crc32", "transcoded_from", "frames", "dropped"
+    "bytes", "codec", "encoder", "sha256", "crc32", "transcoded_from", "frames", "dropped",
+    "width", "height"
 )  # fmt: skip
-"""What another file with the same pictures may change; those the camera damaged may be left out."""
+"""What another file with the same pictures may change; those the camera damaged may be left out,
+and all may be smaller."""
 TIME_FACTS = ("started_at", "ended_at", "clock")
 """What may change when the clock is set after the recording."""
 _SEAL_KINDS = {

@@ -180,6 +180,8 @@ class Repair:
                 bytes=path.stat().st_size,
                 codec=facts.codec,
                 encoder=facts.tags.get("recorder_encoder", ""),
+                width=facts.width,
+                height=facts.height,
                 original_sha256=facts.tags["transcoded_from"],
                 frames=facts.frames,
             )

@@ -52,6 +52,8 @@ class Transcoded:
     frames: int
     codec: str
     encoder: str
+    width: int
+    height: int
     original_sha256: str
 
 
@@ -136,6 +138,8 @@ class Chores:
                 "bytes": file.bytes,
                 "codec": file.codec,
                 "encoder": file.encoder,
+                "width": file.width,
+                "height": file.height,
                 "transcoded_from": file.original_sha256,
             },
         )

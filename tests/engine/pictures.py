@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from recorderd.core.model import Mode, Nanoseconds
-from recorderd.engine.encoder_kinds import kind_named
+from recorderd.engine.encoder_kinds import EncodeRequest, kind_named
 from recorderd.engine.mode import Choice
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import Packet, SourcePacket, StreamDescription
@@ -242,3 +243,10 @@ class FakeSource:
 
     def close(self) -> None:
         self.closed += 1
+
+
+def of_size(request: EncodeRequest, width: int, height: int) -> EncodeRequest:
+    """The same for a camera with pictures of this size, encoded as they come."""
+    return replace(
+        request, width=width, height=height, recorded_width=width, recorded_height=height
+    )

@@ -12,15 +12,34 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from recorderd.engine.encoder_kinds import KINDS, EncodeRequest, EncoderKind, kind_named
+from recorderd.engine.encoder_kinds import (
+    KINDS,
+    EncodeRequest,
+    EncoderKind,
+    kind_named,
+    recorded_size,
+)
 from recorderd.engine.encoders import VideoEncoder, holds_picture, with_header
 from recorderd.engine.footage_file import TIME_BASE
 from recorderd.errors import DeviceError, InvariantViolationError
 from recorderd.settings import RecordingSettings
+from tests.engine.pictures import of_size
 
 WIDTH, HEIGHT, TICKS = 320, 240, 3000
 X264 = kind_named("libx264")
-REQUEST = EncodeRequest("mjpeg", WIDTH, HEIGHT, Fraction(30), "yuvj420p", True, 1.0, 23, 2_000_000)
+REQUEST = EncodeRequest(
+    codec="mjpeg",
+    width=WIDTH,
+    height=HEIGHT,
+    rate=Fraction(30),
+    pixel_format="yuvj420p",
+    full_range=True,
+    gop_seconds=1.0,
+    quality=23,
+    bits_per_second=2_000_000,
+    recorded_width=WIDTH,
+    recorded_height=HEIGHT,
+)
 HEADERS = b"\0\0\0\1\x67sps\0\0\1\x68pps"
 PICTURE = b"\0\0\1\x65slice"
 
@@ -68,6 +87,43 @@ def played(container: av.container.InputContainer) -> list[tuple[int, bool]]:
         (round((frame.pts or 0) * (frame.time_base or 0) / TIME_BASE), bool(frame.key_frame))
         for frame in container.decode(stream)
     ]
+
+
+@pytest.mark.parametrize(
+    ("camera", "largest", "recorded"),
+    [
+        ((3840, 2160), "camera", (3840, 2160)),
+        ((3840, 2160), "1920x1080", (1920, 1080)),
+        ((3840, 2160), "1920x1920", (1920, 1080)),
+        ((1280, 720), "1920x1080", (1280, 720)),
+        ((3264, 2448), "1920x1080", (1440, 1080)),
+        ((2160, 3840), "1920x1080", (606, 1080)),
+        ((1281, 721), "camera", (1281, 721)),
+        ((3840, 2160), "10x10", (10, 4)),
+    ],
+)
+def test_pictures_keep_their_shape_and_never_grow(
+    camera: tuple[int, int], largest: str, recorded: tuple[int, int]
+) -> None:
+    assert recorded_size(*camera, largest) == recorded
+
+
+@pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuvj422p"])
+def test_pictures_are_made_smaller_on_their_way_into_the_encoder(pixel_format: str) -> None:
+    request = replace(
+        REQUEST, pixel_format=pixel_format, recorded_width=WIDTH // 2, recorded_height=HEIGHT // 2
+    )
+    frames = camera_frames(5, pixel_format)
+    with record(X264, request, frames, [number * TICKS for number in range(5)]) as container:
+        pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert [picture.shape for picture in pictures] == [(HEIGHT // 2, WIDTH // 2)] * 5
+    whole = frames[-1].to_ndarray(format="gray")
+    for rows, columns in ((slice(20, 40), slice(20, 40)), (slice(150, 200), slice(200, 300))):
+        half = (
+            slice(rows.start // 2, rows.stop // 2),
+            slice(columns.start // 2, columns.stop // 2),
+        )
+        assert pictures[-1][half].mean() == pytest.approx(whole[rows, columns].mean(), abs=4)
 
 
 @pytest.mark.parametrize("variant", ["superfast", "ultrafast"])
@@ -150,7 +206,11 @@ def test_time_must_go_forward() -> None:
 
 def test_another_picture_size_is_refused_in_words() -> None:
     with av.open(io.BytesIO(), "w", format="mp4") as container:
-        encoder = VideoEncoder(container, X264, replace(REQUEST, width=640, height=480))
+        encoder = VideoEncoder(
+            container,
+            X264,
+            of_size(REQUEST, 640, 480),
+        )
         with pytest.raises(DeviceError, match="320x240"):
             encoder.encode(camera_frames(1)[0], 0)
         encoder.flush()
@@ -164,7 +224,7 @@ def refused(container: OutputContainer, kind: EncoderKind, request: EncodeReques
 
 def test_an_encoder_that_does_not_open_says_why() -> None:
     container = av.open(io.BytesIO(), "w", format="mp4")
-    odd = refused(container, X264, replace(REQUEST, width=321))
+    odd = refused(container, X264, of_size(REQUEST, 321, REQUEST.height))
     assert "libx264 (superfast) does not start: Generic error" in odd.problem
     assert odd.remedy == X264.remedy
     unknown = refused(container, replace(X264, name="h264_of_the_future"), REQUEST)
@@ -237,7 +297,7 @@ def test_headers_go_in_front_of_the_picture_they_belong_to() -> None:
 @pytest.mark.slow
 def test_4k_full_range_pictures_are_encoded_without_a_copy() -> None:
     """The frame given is the frame encoded: a conversion would cost 7 to 10 ms each."""
-    request = replace(REQUEST, width=3840, height=2160)
+    request = of_size(REQUEST, 3840, 2160)
     frame = VideoFrame(3840, 2160, "yuvj420p")
     with av.open(io.BytesIO(), "w", format="mp4") as container:
         encoder = VideoEncoder(container, X264.only("ultrafast"), request)

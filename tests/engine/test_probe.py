@@ -25,8 +25,21 @@ from recorderd.engine.probe import (
     request_document,
     request_from,
 )
+from tests.engine.pictures import of_size
 
-REQUEST = EncodeRequest("mjpeg", 320, 240, Fraction(30), "yuvj420p", True, 2.0, 23, 2_000_000)
+REQUEST = EncodeRequest(
+    codec="mjpeg",
+    width=320,
+    height=240,
+    rate=Fraction(30),
+    pixel_format="yuvj420p",
+    full_range=True,
+    gop_seconds=2.0,
+    quality=23,
+    bits_per_second=2_000_000,
+    recorded_width=320,
+    recorded_height=240,
+)
 X264 = kind_named("libx264")
 QSV = kind_named("h264_qsv")
 GOOD_LINE = asdict(EncoderProof("libx264", "superfast", True, True, 99.0, ""))
@@ -84,7 +97,7 @@ def test_the_processor_proves_itself_in_a_real_child(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_told_variant_by_variant(tmp_path: Path) -> None:
-    proofs = probe_all(replace(REQUEST, width=321), None, kinds=(X264,))
+    proofs = probe_all(of_size(REQUEST, 321, REQUEST.height), None, kinds=(X264,))
     assert [proof.variant for proof in proofs] == ["superfast", "ultrafast"]
     assert not any(proof.opened or proof.proved for proof in proofs)
     assert "width not divisible by 2" in proofs[0].why_not
@@ -187,10 +200,10 @@ def test_answers_are_kept_for_this_boot_and_hardware(tmp_path: Path, machine: Pa
     first = probe()
     assert probe() == first
     assert len(child.started) == 1
-    probe(replace(REQUEST, width=640))
+    probe(of_size(REQUEST, 640, REQUEST.height))
     assert len(child.started) == 2
     probe()
-    probe(replace(REQUEST, width=640))
+    probe(of_size(REQUEST, 640, REQUEST.height))
     assert len(child.started) == 2
 
     (machine / "dev/video0").touch()
@@ -235,7 +248,7 @@ def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path, machine: P
 def test_the_cache_does_not_grow_for_ever(tmp_path: Path, machine: Path) -> None:
     child, cache = answering(tmp_path), tmp_path / "encoders.json"
     for width in range(160, 160 + 2 * 12, 2):
-        request = replace(REQUEST, width=width)
+        request = of_size(REQUEST, width, REQUEST.height)
         probe_all(request, cache, kinds=(X264,), command=child.command, root=machine)
     assert len(json.loads(cache.read_text())["answers"]) == 8
 
@@ -277,7 +290,11 @@ def test_the_board_of_a_raspberry_pi_4(machine: Path) -> None:
         (folder / "name").write_text(name + "\n")
         (machine / f"dev/video{number}").touch()
     assert why_absent(v4l2, REQUEST, machine) is None
-    too_wide = why_absent(v4l2, replace(REQUEST, width=3840, height=2160), machine)
+    too_wide = why_absent(
+        v4l2,
+        of_size(REQUEST, 3840, 2160),
+        machine,
+    )
     assert too_wide is not None
     assert "2032x1920" in too_wide
 
@@ -346,7 +363,14 @@ def test_a_file_that_is_not_what_was_given_is_not_proved(
 
 @pytest.mark.slow
 def test_4k_is_proved_within_the_time_limit(tmp_path: Path) -> None:
-    request = replace(REQUEST, width=3840, height=2160, pixel_format="yuvj422p")
+    request = replace(
+        REQUEST,
+        width=3840,
+        height=2160,
+        recorded_width=3840,
+        recorded_height=2160,
+        pixel_format="yuvj422p",
+    )
     cache = tmp_path / "encoders.json"
     proofs = probe_all(request, cache, kinds=(X264,))
     assert all(proof.proved for proof in proofs), proofs

@@ -52,6 +52,8 @@ def write_mjpeg(path: Path, times: Sequence[int] = TIMES) -> None:
 @dataclass(frozen=True, slots=True)
 class Facts:
     codec: str
+    width: int
+    height: int
     times: list[int]
     tags: dict[str, str]
 
@@ -61,7 +63,14 @@ def facts_of(path: Path) -> Facts:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         times = [round((frame.time or 0) * 90_000) for frame in container.decode(stream)]
-        return Facts(stream.codec_context.codec.canonical_name, times, dict(container.metadata))
+        context = stream.codec_context
+        return Facts(
+            context.codec.canonical_name,
+            context.width,
+            context.height,
+            times,
+            dict(container.metadata),
+        )
 
 
 class Archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import threading
@@ -39,12 +40,27 @@ def _transcode(archive: Archive) -> tuple[Transcoded | None, Path, bytes]:
 def test_same_pictures_at_the_same_times(archive: Archive) -> None:
     done, path, before = _transcode(archive)
     original = hashlib.sha256(before).hexdigest()
-    assert done == Transcoded(path.stat().st_size, len(TIMES), "h264", "libx264", original)
     after = facts_of(path)
+    assert done == Transcoded(
+        path.stat().st_size, len(TIMES), "h264", "libx264", after.width, after.height, original
+    )
     assert after.codec == "h264"
     assert after.times == TIMES
     assert after.tags.items() >= {**TAGS, "transcoded_from": original}.items()
     assert not list(archive.settings.incoming_folder.iterdir())
+
+
+def test_pictures_are_made_as_small_as_asked_for(archive: Archive) -> None:
+    before = facts_of(archive.path(archive.add()))
+    half = f"{before.width // 2}x{before.height // 2}"
+    recording = dataclasses.replace(archive.settings.recording, size=half)
+    archive.settings = dataclasses.replace(archive.settings, recording=recording)
+    done, path, _ = _transcode(archive)
+    after = facts_of(path)
+    assert done is not None
+    assert (done.width, done.height) == (after.width, after.height)
+    assert f"{after.width}x{after.height}" == half
+    assert after.times == TIMES
 
 
 def test_killed_between_the_new_file_and_its_row(archive: Archive) -> None:

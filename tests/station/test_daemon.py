@@ -30,9 +30,15 @@ def _decoded(video: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("mode", "codec"), [("encode", "mjpeg"), ("defer", "mjpeg"), ("copy", "libx264")]
+    ("mode", "codec", "size"),
+    [
+        ("encode", "mjpeg", "camera"),
+        ("encode", "mjpeg", "640x640"),
+        ("defer", "mjpeg", "camera"),
+        ("copy", "libx264", "camera"),
+    ],
 )
-def test_switching_orders_loses_no_frame(tmp_path: Path, mode: str, codec: str) -> None:
+def test_switching_orders_loses_no_frame(tmp_path: Path, mode: str, codec: str, size: str) -> None:
     """One label follows another: the counters run through both videos without a gap, both
     contain the shared pre-roll, and a file source that ends lets the daemon leave cleanly."""
     clip = tmp_path / "clip.mp4"
@@ -43,7 +49,7 @@ def test_switching_orders_loses_no_frame(tmp_path: Path, mode: str, codec: str) 
         tmp_path,
         {
             "camera": {"source": f"file:{clip}"},
-            "recording": {"mode": mode, "pre_roll_seconds": 1.0},
+            "recording": {"mode": mode, "size": size, "pre_roll_seconds": 1.0},
         },
     ).start()
     assert daemon.wait(120) == 0
@@ -52,6 +58,8 @@ def test_switching_orders_loses_no_frame(tmp_path: Path, mode: str, codec: str) 
     assert [first.stop_reason, second.stop_reason] == ["other-label", "source-ended"]
     assert [first.state, second.state] == ["saved", "saved"]
     assert [first.dropped, second.dropped] == [0, 0]
+    shape = (1280, 720) if size == "camera" else (640, 360)
+    assert {(row.width, row.height) for row in (first, second)} == {shape}
     before, after = counters(daemon.video(first)), counters(daemon.video(second))
     assert len(before) == first.frames
     assert before == list(range(before[0] or 0, (before[-1] or 0) + 1))
