@@ -10,9 +10,9 @@ from typing import Protocol, TypeAlias
 import av
 from av.container import OutputContainer
 from av.stream import Stream
-from av.video.codeccontext import VideoCodecContext
 
 from recorderd.core.model import Nanoseconds
+from recorderd.engine.decoding import PictureDecoder, picture_decoder
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 from recorderd.engine.encoders import VideoEncoder, VideoPacket
 from recorderd.engine.footage_file import TIME_BASE, FootageFile, ticks
@@ -59,6 +59,9 @@ class Pipeline(Protocol):
 
     def finish(self) -> None:
         """Write what is still on its way. Raises as `write`."""
+
+    def close(self) -> None:
+        """Let go of all that it holds besides the file; after any error, too."""
 
     @property
     def resume_ns(self) -> Nanoseconds:
@@ -113,6 +116,9 @@ class CopyPipeline:
     def finish(self) -> None:
         """Nothing is ever on its way."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     @property
     def resume_ns(self) -> Nanoseconds:
         return self._resume_ns
@@ -121,7 +127,8 @@ class CopyPipeline:
 class EncodePipeline:
     """Decode, hand the picture to whoever wants to look at it, encode.
 
-    Pictures from `from_ns` on are encoded; those before are only decoded.
+    Pictures from `from_ns` on are encoded; those before are only decoded. While `is_behind`
+    (more pictures wait already), several are decoded at once where that is possible.
     """
 
     def __init__(
@@ -132,6 +139,7 @@ class EncodePipeline:
         from_ns: Nanoseconds,
         wall_offset_ns: Nanoseconds,
         tap: Tap,
+        is_behind: Callable[[], bool],
     ) -> None:
         self.frames = 0
         self.left_out = 0
@@ -142,7 +150,8 @@ class EncodePipeline:
         self._encoder = encoder
         self._wall_offset_ns = wall_offset_ns
         self._tap = tap
-        self._decoder = decoder_for(description)
+        self._decoder: PictureDecoder = picture_decoder(description)
+        self._is_behind = is_behind
         self._last_pts = -1
         self._in_decoder: dict[int, Packet] = {}
         self._in_encoder: deque[tuple[int, Nanoseconds]] = deque()
@@ -159,6 +168,9 @@ class EncodePipeline:
         self._mux(self._encoder.flush())
         if self._in_encoder:
             raise _swallowed(len(self._in_encoder))
+
+    def close(self) -> None:
+        self._decoder.close()
 
     @property
     def resume_ns(self) -> Nanoseconds:
@@ -179,10 +191,8 @@ class EncodePipeline:
             compressed.time_base = TIME_BASE
             compressed.pts = packet.sequence
         try:
-            return list(self._decoder.decode(compressed))
+            return self._decoder.decode(compressed, wait=not self._is_behind())
         except av.FFmpegError:
-            # A decoder with threads would go on failing for good (PyAV 18.1, H.264, measured).
-            self._decoder.flush_buffers()
             self._leave_out(list(self._in_decoder.values()))
             return []
 
@@ -264,25 +274,6 @@ def add_copied_stream(container: OutputContainer, description: StreamDescription
     if description.codec == "hevc":
         copied.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
     return copied
-
-
-def decoder_for(description: StreamDescription) -> VideoCodecContext:
-    """A decoder that reports damaged pictures instead of hiding them. Raises DeviceError."""
-    try:
-        decoder = VideoCodecContext.create(description.codec, "r")
-        assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - for the type checker
-        decoder.extradata = description.extradata or None
-        decoder.options = {"err_detect": "explode"}
-        decoder.thread_type = "AUTO"
-        if description.codec == "rawvideo":
-            decoder.width, decoder.height = description.width, description.height
-            decoder.pix_fmt = description.pixel_format
-        return decoder
-    except (av.FFmpegError, ValueError) as error:
-        raise DeviceError(
-            f"Pictures of the kind {description.codec} cannot be decoded: {error}",
-            "Set camera.format to mjpeg or h264",
-        ) from error
 
 
 def make_video_encoder(

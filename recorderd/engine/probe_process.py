@@ -28,11 +28,11 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from recorderd.engine.decoding import picture_decoder
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
 from recorderd.engine.encoders import VideoEncoder, library_words
 from recorderd.engine.footage_file import TIME_BASE
 from recorderd.engine.native_packet import native_packet
-from recorderd.engine.pipelines import decoder_for
 from recorderd.engine.probe import EncoderProof, proof_document, request_from
 from recorderd.errors import DeviceError
 
@@ -111,12 +111,14 @@ def _encode(
     The speed is taken between the first packet out and the last picture in: at both
     moments the encoder has equally many pictures in hand, and its start does not count.
     """
-    decoder = decoder_for(request.stream)
+    decoder = picture_decoder(request.stream)
     given: list[int] = []
     steady_from: tuple[int, float] | None = None
     started = time.perf_counter()
     to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
-    frames = (frame for data in to_and_fro for frame in decoder.decode(native_packet(data)))
+    frames = (
+        frame for data in to_and_fro for frame in decoder.decode(native_packet(data), wait=False)
+    )
     for pts, frame in zip(_uneven_pts(request), frames, strict=False):
         packets = encoder.encode(frame, pts)
         container.mux(packets)
@@ -130,6 +132,7 @@ def _encode(
         ):
             break
     last_in = time.perf_counter()
+    decoder.close()
     container.mux(encoder.flush())
     if steady_from is None or steady_from[0] == len(given):
         return given, len(given) / (time.perf_counter() - started)

@@ -219,7 +219,13 @@ class Recording:
         self._size = request.recorded_width, request.recorded_height
         encoder = self._make_encoder(file.container, self._choice.encoder, request)
         return EncodePipeline(
-            file, description, encoder, self._first_ns, wall_offset_ns, self._session.tap
+            file,
+            description,
+            encoder,
+            self._first_ns,
+            wall_offset_ns,
+            self._session.tap,
+            is_behind=lambda: self._reader.waiting > 0,
         )
 
     def _write_still(self) -> None:
@@ -249,6 +255,8 @@ class Recording:
             self._encoder_failed(error, pipeline.resume_ns)
         except StorageError as error:
             self._storage_failed(error, pipeline.resume_ns - file.unsure_ns)
+        finally:
+            pipeline.close()
         if not pipeline.frames:
             self._discard(file)
             self._nothing("no picture could be decoded or written")

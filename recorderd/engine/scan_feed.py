@@ -14,13 +14,13 @@ import numpy as np
 
 from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Code, Fault, Nanoseconds, nanoseconds
+from recorderd.engine.decoding import decoder_for
 from recorderd.engine.histogram import NO_SCANS
 from recorderd.engine.locator import Luma
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packet_buffer import PacketReader
 from recorderd.engine.packet_sizes import PacketSizes
 from recorderd.engine.packets import Packet
-from recorderd.engine.pipelines import decoder_for
 from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
 from recorderd.errors import DeviceError

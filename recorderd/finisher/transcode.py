@@ -133,8 +133,15 @@ def _encode(
             beginning_ns = _beginning(before)
             wall_ns = round(recording.started_at.timestamp() * NANOSECONDS_PER_SECOND)
             pipeline = EncodePipeline(
-                file, description, encoder, beginning_ns, wall_ns - beginning_ns, _nobody_looks
+                file,
+                description,
+                encoder,
+                beginning_ns,
+                wall_ns - beginning_ns,
+                _nobody_looks,
+                is_behind=lambda: True,
             )
+            cleanup.callback(pipeline.close)
             for packet in _packets(source, stream, beginning_ns):
                 if pause():
                     return None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from recorderd.engine import pipelines
+from recorderd.engine.decoding import InterDecoder
 from recorderd.engine.encoder_kinds import EncodeRequest
 from recorderd.engine.encoders import VideoEncoder, VideoPacket
 from recorderd.engine.footage_file import FootageFile, ticks
@@ -79,11 +80,15 @@ class Encoding:
         from_ns: int,
         tap: Tap = nobody_looks,
         encoder: FrameEncoder | None = None,
+        behind: bool = False,
     ) -> None:
+        self.behind = behind
         self.file = footage_file(path)
         request = EncodeRequest.for_stream(description, SETTINGS)
         encoder = encoder or VideoEncoder(self.file.container, X264, request)
-        self.pipeline = EncodePipeline(self.file, description, encoder, from_ns, 0, tap)
+        self.pipeline = EncodePipeline(
+            self.file, description, encoder, from_ns, 0, tap, is_behind=lambda: self.behind
+        )
 
     def write(self, packets: Sequence[Packet]) -> EncodePipeline:
         for packet in packets:
@@ -92,6 +97,7 @@ class Encoding:
 
     def finish(self) -> None:
         self.pipeline.finish()
+        self.pipeline.close()
         self.file.close()
 
 
@@ -289,7 +295,9 @@ def test_a_damaged_inter_picture_is_counted_and_the_file_goes_on(
     description, packets = inter_stream(60, codec=codec, b_frames=b_frames)
     broken = [replace(p, data=garbage) if 14 <= i < 16 else p for i, p in enumerate(packets)]
     encoding = Encoding(tmp_path / "a.mp4", description, START)
-    encoding.pipeline._decoder.thread_count = threads
+    decoder = encoding.pipeline._decoder
+    assert isinstance(decoder, InterDecoder)
+    decoder._decoder.thread_count = threads
     encoding.write(broken)
     encoding.finish()
     pipeline = encoding.pipeline
@@ -299,6 +307,18 @@ def test_a_damaged_inter_picture_is_counted_and_the_file_goes_on(
     assert len(shown) == pipeline.frames
     # From the next keyframe on all is well.
     assert shown[-40:] == list(range(20, 60))
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_damaged_jpeg_costs_no_other_picture(tmp_path: Path, behind: bool) -> None:
+    packets = mjpeg_packets(at_rate(40))
+    broken = [damaged(p) if i in (0, 14, 15, 39) else p for i, p in enumerate(packets)]
+    encoding = Encoding(tmp_path / "a.mp4", mjpeg_stream(), START, behind=behind)
+    encoding.write(broken)
+    encoding.finish()
+    assert (encoding.pipeline.frames, encoding.pipeline.left_out) == (36, 4)
+    whole = [number for number in range(40) if number not in (0, 14, 15, 39)]
+    assert numbers_in(tmp_path / "a.mp4") == whole
 
 
 def test_only_damaged_pictures_make_no_file_and_do_not_pile_up(tmp_path: Path) -> None:
