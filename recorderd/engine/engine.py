@@ -23,8 +23,10 @@ from recorderd.core.model import Fault, RecordingId, nanoseconds
 from recorderd.engine import mode, probe, verify
 from recorderd.engine.capture import Capture
 from recorderd.engine.encoder_kinds import EncodeRequest
+from recorderd.engine.footage_file import storage_errors
 from recorderd.engine.live_views import LiveViews
 from recorderd.engine.messages import (
+    Captured,
     Command,
     FilesSetAside,
     Heartbeat,
@@ -46,7 +48,7 @@ from recorderd.engine.outbox import Outbox
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import StreamDescription
 from recorderd.engine.recording import Recording
-from recorderd.engine.salvage import facts_of_torn, salvage
+from recorderd.engine.salvage import disk_is_there, facts_of_torn, salvage
 from recorderd.engine.scan_feed import ScanFeed
 from recorderd.engine.scanner import Scanner
 from recorderd.engine.session import Session
@@ -256,11 +258,17 @@ class Engine:
             self._outbox.put(SalvagePostponed(command.recording_id, str(error)))
 
     def _set_aside(self, command: SetAside) -> None:
+        """What plays after all (its disk may have been away for a moment) is saved instead."""
         try:
-            files = set_aside_all(
-                command.recording_id, command.files, self._settings.set_aside_folder
-            )
-            remove_empty(command.files)
+            left = salvage(command.recording_id, command.files)
+            if isinstance(left, Captured):
+                self._outbox.put(left)
+                return
+            with storage_errors(command.files.incoming_video), disk_is_there(command.files):
+                files = set_aside_all(
+                    command.recording_id, command.files, self._settings.set_aside_folder
+                )
+                remove_empty(command.files)
             self._outbox.put(FilesSetAside(command.recording_id, tuple(files)))
         except StorageError as error:
             self._outbox.put(SalvagePostponed(command.recording_id, str(error)))

@@ -94,18 +94,33 @@ def salvage(recording_id: RecordingId, files: RecordingFiles) -> Captured | Noth
     no room for that, the torn file is published as it is: it plays up to its last fragment.
     Raises StorageError if the folder cannot be used now.
     """
-    with storage_errors(files.incoming_video):
-        torn = files.incoming_video
-        if not files.video.exists() and not (torn.exists() and _mend(torn)):
-            return NothingLeft(recording_id, _what_was_found(torn))
-        if torn.exists() and not leave_out_torn_pictures(torn) and not files.video.exists():
-            return NothingLeft(recording_id, _what_was_found(torn))
-        if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
-            publish(files.incoming_still, files.still)
-        if torn.exists():
-            # Also finishes a move that was cut off between the new name and the old one.
-            publish(torn, files.video)
-        return _found(recording_id, files)
+    with storage_errors(files.incoming_video), disk_is_there(files):
+        return _salvaged(recording_id, files)
+
+
+@contextlib.contextmanager
+def disk_is_there(files: RecordingFiles) -> Iterator[None]:
+    """While a disk is away every file on it seems to be lost: it must be there before and after.
+
+    Raises OSError if it is not.
+    """
+    files.incoming_video.parent.stat()
+    yield
+    files.incoming_video.parent.stat()
+
+
+def _salvaged(recording_id: RecordingId, files: RecordingFiles) -> Captured | NothingLeft:
+    torn = files.incoming_video
+    if not files.video.exists() and not (torn.exists() and _mend(torn)):
+        return NothingLeft(recording_id, _what_was_found(torn))
+    if torn.exists() and not leave_out_torn_pictures(torn) and not files.video.exists():
+        return NothingLeft(recording_id, _what_was_found(torn))
+    if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
+        publish(files.incoming_still, files.still)
+    if torn.exists():
+        # Also finishes a move that was cut off between the new name and the old one.
+        publish(torn, files.video)
+    return _found(recording_id, files)
 
 
 def _mend(torn: Path) -> bool:

@@ -188,7 +188,7 @@ class Recordings:
 
     def _captured(self, captured: Captured) -> None:
         entry = self._entries.get(captured.recording_id)
-        if entry is None or entry.stage not in (Stage.WRITING, Stage.SALVAGING):
+        if entry is None or entry.stage in (Stage.IN_PLACE, Stage.DECIDED):
             return
         self._ended_by_itself(
             entry, "the pictures ended", captured.first_ns + captured.duration_ns + 1

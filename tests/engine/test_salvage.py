@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from recorderd.core.model import RecordingId
 from recorderd.engine import remux as remux_module
+from recorderd.engine import salvage as module
 from recorderd.engine import salvage as salvage_module
 from recorderd.engine import verify
 from recorderd.engine.footage_file import FootageFile
@@ -91,6 +92,30 @@ def fresh(folder: Path) -> RecordingFiles:
 
 def left_in_incoming(files: RecordingFiles) -> list[str]:
     return sorted(path.name for path in files.incoming_video.parent.iterdir())
+
+
+@pytest.mark.parametrize("goes", ["before", "meanwhile"])
+def test_a_disk_that_is_away_is_no_verdict_on_its_files(
+    workshop: Path, tmp_path: Path, goes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be found then is not lost: the disk may be back a moment later."""
+    files = fresh(tmp_path)
+    files.incoming_video.write_bytes(footage(workshop)[True])
+    incoming, away = files.incoming_video.parent, tmp_path / "away"
+
+    def takes_it_away(*arguments: object) -> NothingLeft:
+        incoming.rename(away)
+        return NothingLeft(ID, "no file was left")
+
+    if goes == "before":
+        incoming.rename(away)
+    else:
+        monkeypatch.setattr(module, "_salvaged", takes_it_away)
+    with pytest.raises(StorageError):
+        salvage(ID, files)
+    monkeypatch.undo()
+    away.rename(incoming)
+    assert isinstance(salvage(ID, files), Captured)
 
 
 @LOOSE

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from recorderd.core.actions import StartRecording
-from recorderd.core.events import Event, RecordingFailed
+from recorderd.core.events import Event, RecordingFailed, RecordingFinished
 from recorderd.core.model import Order, RecordingId, Symbology
 from recorderd.engine.messages import (
     Command,
@@ -15,12 +16,15 @@ from recorderd.engine.messages import (
     Salvage,
     SalvagePostponed,
     SetAside,
+    Verified,
+    Verify,
 )
 from recorderd.settings import Settings, StationSettings
 from recorderd.station.clock import StationClock
 from recorderd.station.recordings import Recordings
 from recorderd.store.catalogue import Catalogue
 from tests.engine.pictures import files_in
+from tests.station.test_ledger import CAPTURED
 
 
 class Hands:
@@ -114,6 +118,20 @@ def test_file_that_cannot_be_set_aside_now_is_looked_at_again(tmp_path: Path) ->
     recordings.heard(SalvagePostponed(ID, "the disk is gone"))
     recordings.disk_looked_at(good=True)
     assert [type(command) for command in hands.told] == [Salvage]
+
+
+def test_file_that_plays_after_all_is_saved(tmp_path: Path) -> None:
+    """Its disk was away for a moment, between two looks, when nothing of it was found."""
+    hands = Hands()
+    recordings = given_up(tmp_path, hands)
+    for _ in range(3):
+        recordings.disk_looked_at(good=True)
+    recordings.heard(replace(CAPTURED, recording_id=ID))
+    hands.unlock()
+    assert [type(command) for command in hands.told[-2:]] == [SetAside, Verify]
+    recordings.heard(Verified(ID, None))
+    hands.unlock()
+    assert RecordingFinished(ID) in hands.stepped
 
 
 def test_file_that_cannot_be_read_is_looked_at_ever_more_seldom(tmp_path: Path) -> None:
