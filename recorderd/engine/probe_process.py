@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -28,7 +28,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
-from recorderd.engine.decoding import picture_decoder
+from recorderd.engine.decoding import PictureDecoder, picture_decoder
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
 from recorderd.engine.encoders import VideoEncoder, library_words
 from recorderd.engine.footage_file import TIME_BASE
@@ -116,9 +116,7 @@ def _encode(
     steady_from: tuple[int, float] | None = None
     started = time.perf_counter()
     to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
-    frames = (
-        frame for data in to_and_fro for frame in decoder.decode(native_packet(data), wait=False)
-    )
+    frames = _frames(decoder, to_and_fro, most_barren=2 * len(pictures) + 10)
     for pts, frame in zip(_uneven_pts(request), frames, strict=False):
         packets = encoder.encode(frame, pts)
         container.mux(packets)
@@ -137,6 +135,19 @@ def _encode(
     if steady_from is None or steady_from[0] == len(given):
         return given, len(given) / (time.perf_counter() - started)
     return given, (len(given) - steady_from[0]) / (last_in - steady_from[1])
+
+
+def _frames(
+    decoder: PictureDecoder, pictures: Iterable[bytes], most_barren: int
+) -> Iterator[VideoFrame]:
+    """Decode for ever. Raises DeviceError if so many in a row give nothing."""
+    barren = 0
+    for data in pictures:
+        frames = decoder.decode(native_packet(data), wait=False)
+        yield from frames
+        barren = 0 if frames else barren + 1
+        if barren > most_barren:
+            raise DeviceError("its trial pictures cannot be decoded", "Restart the computer")
 
 
 def what_is_wrong(file: io.BytesIO, given: Sequence[int]) -> str | None:

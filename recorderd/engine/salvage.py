@@ -111,9 +111,9 @@ def disk_is_there(files: RecordingFiles) -> Iterator[None]:
 
 def _salvaged(recording_id: RecordingId, files: RecordingFiles) -> Captured | NothingLeft:
     torn = files.incoming_video
-    if not files.video.exists() and not (torn.exists() and _mend(torn)):
-        return NothingLeft(recording_id, _what_was_found(torn))
-    if torn.exists() and not leave_out_torn_pictures(torn) and not files.video.exists():
+    # Once it has its final name it is right, and the old name must stay one of the same file.
+    published = files.video.exists()
+    if not published and not (torn.exists() and _mend(torn) and leave_out_torn_pictures(torn)):
         return NothingLeft(recording_id, _what_was_found(torn))
     if files.incoming_still.exists() and not _is_other_file(files.incoming_still, files.still):
         publish(files.incoming_still, files.still)

@@ -154,7 +154,11 @@ class ScanFeed:
         """Scan until there is another session. Raises DeviceError if it cannot be decoded."""
         intra = session.description.intra_only
         self._sizes = PacketSizes()
-        pictures = _NewestPictures(self, session) if intra else _EveryPicture(session, self._clock)
+        pictures = (
+            _NewestPictures(self, session, self._clock)
+            if intra
+            else _EveryPicture(session, self._clock)
+        )
         with closing(pictures):
             while not self._closing and self._session is session:
                 wait_ns = self._due_ns - self._clock()
@@ -166,7 +170,7 @@ class ScanFeed:
                     continue
                 picture = pictures.next()
                 if picture is not None:
-                    self._scan(session, *picture)
+                    self._scan(session, *picture, pictures.decoding_ns)
                 elif session.buffer.ended:
                     self._wait_for_other(session)
 
@@ -179,7 +183,9 @@ class ScanFeed:
         if self._sizes.follow(len(packet.data)):
             self._due_ns = min(self._due_ns, max(self._clock(), self._may_hurry_ns))
 
-    def _scan(self, session: Session, packet: Packet, frame: av.VideoFrame) -> None:
+    def _scan(
+        self, session: Session, packet: Packet, frame: av.VideoFrame, decoding_ns: Nanoseconds
+    ) -> None:
         started_ns = self._clock()
         result = self._scanner.scan(luma_of(frame))
         self.scans += 1
@@ -188,7 +194,7 @@ class ScanFeed:
             self._codes_seen_ns = started_ns
             original = packet if session.description.codec == "mjpeg" else frame
             session.stills.keep(packet.sequence, original)
-        self._plan_next(started_ns, packet, result.codes)
+        self._plan_next(started_ns, packet, result.codes, decoding_ns)
         with self._changed:
             self._offer = None  # It came while this one was scanned; a newer one will be there.
         if result.problem is None:
@@ -208,11 +214,17 @@ class ScanFeed:
             self._faulty = True
             self._report(FaultRaised(Fault.SCANNER, result.problem))
 
-    def _plan_next(self, started_ns: Nanoseconds, packet: Packet, codes: tuple[Code, ...]) -> None:
+    def _plan_next(
+        self,
+        started_ns: Nanoseconds,
+        packet: Packet,
+        codes: tuple[Code, ...],
+        decoding_ns: Nanoseconds,
+    ) -> None:
         busy = self._codes_seen_ns is not None and started_ns - self._codes_seen_ns < BUSY_FOR
         rate = BUSY_SCANS_PER_SECOND if busy else self._settings.scans_per_second
         self._due_ns = started_ns + nanoseconds(1 / max(rate, self._settings.scans_per_second))
-        took_ns = self._clock() - started_ns
+        took_ns = self._clock() - started_ns + decoding_ns
         pause_ns = max(nanoseconds(1 / BUSY_SCANS_PER_SECOND), round(took_ns / MOST_OF_A_CORE))
         self._may_hurry_ns = started_ns + pause_ns
         self._sizes.scanned(len(packet.data))
@@ -245,7 +257,10 @@ class _NewestPictures:
 
     OFFER_WAIT_SECONDS = 0.1
 
-    def __init__(self, feed: ScanFeed, session: Session) -> None:
+    def __init__(self, feed: ScanFeed, session: Session, clock: Callable[[], Nanoseconds]) -> None:
+        self.decoding_ns: Nanoseconds = 0
+        """What decoding the last picture took here."""
+        self._clock = clock
         self._feed = feed
         self._buffer = session.buffer
         self._decoder = decoder_for(session.description)
@@ -255,16 +270,19 @@ class _NewestPictures:
         self._feed.wait_for_offer(self.OFFER_WAIT_SECONDS)
         offer = self._feed.take_offer(self._sequence)
         if offer is not None:
-            self._sequence = offer[0].sequence
+            self._sequence, self.decoding_ns = offer[0].sequence, 0
             return offer
         packet = self._buffer.newest_after(self._sequence, 0.1)
         if packet is None:
             return None
         self._sequence = packet.sequence
+        began_ns = self._clock()
         try:
             frames = self._decoder.decode(native_packet(packet.data))
         except av.FFmpegError:
             return None
+        finally:
+            self.decoding_ns = self._clock() - began_ns
         return (packet, frames[0]) if frames else None
 
     def close(self) -> None:
@@ -273,6 +291,9 @@ class _NewestPictures:
 
 class _EveryPicture:
     """For cameras with inter pictures (H.264): all must be decoded to see the newest one."""
+
+    decoding_ns: Nanoseconds = 0
+    """All are decoded, whether they are scanned or not: it is no part of a scan."""
 
     def __init__(self, session: Session, clock: Callable[[], Nanoseconds]) -> None:
         self._reader: PacketReader = session.buffer.reader(clock())

@@ -20,7 +20,7 @@ from recorderd.engine.remux import is_whole, opened, remux
 from recorderd.errors import StorageError
 
 MOST_SECONDS = 600.0
-"""No disk is so late that more than that is torn: so much of a file's end is looked at."""
+"""No disk is so late that more than that is torn: so much of a file's end is looked at at most."""
 _FIRST_LOOK_SYNCS = 2.0
 _USUAL_SYNC_SECONDS = 1.0
 _LONGEST_FIRST_LOOK_SECONDS = 20.0
@@ -28,21 +28,21 @@ _LONGEST_FIRST_LOOK_SECONDS = 20.0
 
 
 def leave_out_torn_pictures(path: Path) -> bool:
-    """Take from an ordinary MP4 the last pictures that do not decode; False if none decodes.
+    """Take from an ordinary MP4 the last pictures that are not whole; False if none plays.
 
-    So much of the end is looked at as may not have been synced, and more if nothing of that
-    plays. What builds on a picture that does not decode goes with it: a browser's player ends
+    So much of the end is looked at as may not have been synced, and more if its older half is
+    torn, too. What builds on a picture that does not decode goes with it: a browser's player ends
     at the first one. The others keep their times.
     The file is replaced by one that is on the disk already; without room for that it stays as
     it is, and so does one of which nothing plays. May be repeated after any interruption.
     Raises StorageError if the file cannot be read.
     """
     with storage_errors(path):
+        without = path.with_suffix(".without.mp4")
+        without.unlink(missing_ok=True)
         torn = _torn_pictures(path)
         if not torn:
             return torn is not None
-        without = path.with_suffix(".without.mp4")
-        without.unlink(missing_ok=True)
         try:
             remux(path, without, without=torn)
             without.replace(path)
@@ -59,15 +59,16 @@ def _torn_pictures(path: Path) -> frozenset[int] | None:
         stream = container.streams.video[0]
         seconds = _first_look_seconds(container.metadata)
         while True:
-            from_start = _go_back(container, stream, seconds)
-            torn, playing = _look_from_here(container, stream)
-            if playing:
+            begin, end = _go_back(container, stream, seconds)
+            torn, playing = _look_from_here(container, stream, begin)
+            all_seen = begin <= (stream.start_time or 0)
+            if playing and (all_seen or min(torn, default=end) >= (begin + end) // 2):
                 return frozenset(torn)
-            if from_start:
+            if all_seen:
                 return None
             if seconds >= MOST_SECONDS:
-                return frozenset()
-            seconds *= 4
+                return frozenset(torn if playing else ())
+            seconds = min(4 * seconds, MOST_SECONDS)
 
 
 def _first_look_seconds(tags: Mapping[str, str]) -> float:
@@ -80,20 +81,29 @@ def _first_look_seconds(tags: Mapping[str, str]) -> float:
     return min(_FIRST_LOOK_SYNCS * sync_seconds, _LONGEST_FIRST_LOOK_SECONDS)
 
 
-def _go_back(container: InputContainer, stream: VideoStream, seconds: float) -> bool:
-    """Read on from the last keyframe that is so long before the end; whether that is the first."""
+def _go_back(container: InputContainer, stream: VideoStream, seconds: float) -> tuple[int, int]:
+    """Read on from the last keyframe that is so long before the end; returns that moment and
+    the end, as PTS."""
     assert stream.time_base is not None  # noqa: S101 - for the type checker
     start = stream.start_time or 0
-    begin = start + (stream.duration or 0) - round(seconds / stream.time_base)
-    container.seek(max(begin, start), stream=stream, backward=True)
-    return begin <= start
+    end = start + (stream.duration or 0)
+    begin = max(start, end - round(seconds / stream.time_base))
+    container.seek(begin, stream=stream, backward=True)
+    return begin, end
 
 
-def _look_from_here(container: InputContainer, stream: VideoStream) -> tuple[list[int], int]:
-    """The PTS of the pictures up to the end that do not play, and how many do."""
+def _look_from_here(
+    container: InputContainer, stream: VideoStream, begin: int
+) -> tuple[list[int], int]:
+    """The PTS of the pictures from `begin` up to the end that are not whole, and how many play.
+
+    One before `begin` was synced: if it is damaged, then the camera sent it so.
+    """
     decoder = VideoCodecContext.create(stream.codec_context.name, "r")
     assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - for the type checker
     decoder.extradata = stream.codec_context.extradata
+    # A page of 4096 bytes is a small part of a picture, and hidden otherwise.
+    decoder.options = {"err_detect": "explode"}
     decoder.thread_count = 1  # with more the error comes pictures later
     torn: list[int] = []
     playing = 0
@@ -106,7 +116,7 @@ def _look_from_here(container: InputContainer, stream: VideoStream) -> tuple[lis
             try:
                 decoder.decode(av.Packet(bytes(packet)))
             except av.InvalidDataError:
-                group_plays = False
+                group_plays = packet.pts < begin
                 decoder.flush_buffers()
         if group_plays:
             playing += 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 LINES = 512
@@ -18,24 +19,7 @@ def open_chip(number: int) -> Any:
 
     Raises whatever gpiozero or lgpio raise. The caller closes the factory.
     """
-    with _folder_for_pipes():
-        return _opened(number)
-
-
-@contextlib.contextmanager
-def _folder_for_pipes() -> Iterator[None]:
-    """When it is imported, lgpio 0.2.2 makes a pipe in the working folder and opens it there.
-
-    A technician may run the doctor in a folder that cannot be written.
-    """
-    if os.access(".", os.W_OK):
-        yield
-    else:
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            yield
-
-
-def _opened(number: int) -> Any:
+    _import_lgpio_anywhere()
     import gpiozero
 
     if number < 0:
@@ -54,6 +38,28 @@ def _opened(number: int) -> Any:
             return line_board()
 
     return ChipFactory(chip=number)
+
+
+def _import_lgpio_anywhere() -> None:
+    """When it is imported, lgpio 0.2.2 makes a pipe in the working folder and opens it there.
+
+    A technician may run the doctor in a folder that cannot be written, or not even be entered
+    again by the user of the station. Without lgpio gpiozero looks for other libraries.
+    """
+    if os.access(".", os.W_OK) or "lgpio" in sys.modules:
+        return
+    before = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            with contextlib.suppress(ImportError):
+                importlib.import_module("lgpio")
+            try:
+                os.chdir(before)
+            except OSError:
+                os.chdir("/")
+    finally:
+        os.close(before)
 
 
 @functools.cache

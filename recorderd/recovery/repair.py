@@ -48,7 +48,7 @@ _ORDER: Final = (
 )
 """Rows that miss a file come before files that miss a row: they may belong together."""
 
-_HALF_DONE: Final = (".salvaged", ".mended")
+_HALF_DONE: Final = (".salvaged", ".mended", ".without")
 """In the names of files that are made of others and not in their place yet."""
 
 

@@ -194,6 +194,7 @@ class Recordings:
             entry, "the pictures ended", captured.first_ns + captured.duration_ns + 1
         )
         entry.put_in_place(captured.frames, captured.duration_ns)
+        entry.bad_news = None
         facts = entry.file_facts(captured, self._settings)
         self._hands.submit(
             lambda catalogue: catalogue.captured(captured.recording_id, facts),
@@ -214,7 +215,7 @@ class Recordings:
         if problem is not None:
             self._heard_bad_news(entry, problem, lost=False)
             return
-        entry.stage = Stage.DECIDED
+        entry.stage, entry.bad_news = Stage.DECIDED, None
         self._hands.submit(
             lambda catalogue: catalogue.saved(recording_id),
             lambda _: self._finished(entry, RecordingFinished(recording_id)),

@@ -66,7 +66,7 @@ def test_damaged_pictures_are_missing_and_no_other(intra: IntraDecoder) -> None:
 def test_so_many_are_decoded_at_once_and_no_more(
     intra: IntraDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three in their threads, at a time when none has ended yet, and a fourth that waits."""
+    """Three in their threads while none has ended yet, and one that waits for a thread."""
     let_go, started = threading.Event(), threading.Semaphore(0)
 
     def slow(_packet: object) -> list[av.VideoFrame]:
@@ -75,12 +75,22 @@ def test_so_many_are_decoded_at_once_and_no_more(
         return []
 
     monkeypatch.setattr(intra, "_one", slow)
-    for packet in PACKETS[:3]:
-        assert intra.decode(native_packet(packet.data), wait=False) == []
-    for _ in range(3):
-        assert started.acquire(timeout=10)
+    calls = []
+    for number, packet in enumerate(PACKETS[:4]):
+        call = threading.Thread(
+            target=intra.decode, args=(native_packet(packet.data),), kwargs={"wait": False}
+        )
+        call.start()
+        calls.append(call)
+        if number < 3:
+            call.join(10)
+            assert not call.is_alive()
+            assert started.acquire(timeout=10)
+    assert calls[-1].is_alive(), "no more are taken than can be decoded"
     assert not started.acquire(blocking=False)
     let_go.set()
+    calls[-1].join(10)
+    assert not calls[-1].is_alive()
 
 
 def test_each_camera_gets_the_decoder_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,31 @@ def left_in_incoming(files: RecordingFiles) -> list[str]:
     return sorted(path.name for path in files.incoming_video.parent.iterdir())
 
 
+def test_a_move_that_was_cut_off_is_finished_whatever_pictures_are_damaged(
+    workshop: Path, tmp_path: Path
+) -> None:
+    """Both names are of one file then, and must stay so: a camera's damaged picture near the end
+    is no reason to make another one of the old name."""
+    files = fresh(tmp_path)
+    content = bytearray(footage(workshop)[True])
+    files.incoming_video.write_bytes(content)
+    position, size = _places(files.incoming_video)[-2]
+    content[position : position + size] = bytes(size)
+    files.incoming_video.write_bytes(content)
+    files.video.parent.mkdir(parents=True)
+    files.video.hardlink_to(files.incoming_video)
+    assert isinstance(salvage(ID, files), Captured)
+    assert not files.incoming_video.exists()
+    assert files.video.read_bytes() == content
+
+
+def _places(video: Path) -> list[tuple[int, int]]:
+    with av.open(str(video)) as container:
+        return [
+            (packet.pos or 0, packet.size) for packet in container.demux(video=0) if packet.size
+        ]
+
+
 @pytest.mark.parametrize("goes", ["before", "meanwhile"])
 def test_a_disk_that_is_away_is_no_verdict_on_its_files(
     workshop: Path, tmp_path: Path, goes: str, monkeypatch: pytest.MonkeyPatch

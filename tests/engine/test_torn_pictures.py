@@ -14,15 +14,16 @@ from recorderd.engine.torn_pictures import leave_out_torn_pictures
 from tests.station.clips import counters, write_clip
 
 
-def _overwrite(video: Path, pictures: Iterable[int]) -> None:
-    """Put zeros where these pictures lie in the file."""
+def _overwrite(video: Path, pictures: Iterable[int], share: float = 1.0) -> None:
+    """Put zeros where these pictures lie in the file, or in the middle of each."""
     with av.open(str(video)) as container:
         places = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
     with video.open("r+b") as file:
         for number in pictures:
             position, size = places[number]
-            file.seek(position)
-            file.write(bytes(size))
+            length = round(size * share)
+            file.seek(position + (size - length) // 2)
+            file.write(bytes(length))
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "libx264"])
@@ -63,6 +64,34 @@ def test_pictures_before_whole_ones_are_left_out_too(
     facts = facts_of(video)
     assert facts is not None
     assert verify.problem_of(video, facts.frames, facts.duration_ns) is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "kept"),
+    [("mjpeg", [*range(25), *range(26, 30)]), ("libx264", list(range(25)))],
+)
+def test_pictures_that_reached_the_disk_in_part_are_left_out(
+    tmp_path: Path, codec: str, kept: list[int]
+) -> None:
+    """A page is a small part of a 4K picture, and decoders hide such damage if they may."""
+    video = tmp_path / "video.mp4"
+    write_clip(video, [(3.0, "A")], rate=10, codec=codec, size=(640, 360))
+    _overwrite(video, [25], share=0.3)
+    assert leave_out_torn_pictures(video)
+    assert counters(video) == kept
+
+
+def test_what_was_damaged_before_it_was_synced_stays(tmp_path: Path) -> None:
+    """A camera sent it so; in a long group of pictures the others play all the same."""
+    video = tmp_path / "video.mp4"
+    write_clip(video, [(5.0, "A")], rate=4, codec="libx264", size=(640, 360))
+    with av.open(str(video)) as container:
+        keyframes = [packet.pts for packet in container.demux(video=0) if packet.is_keyframe]
+    assert len(keyframes) == 5
+    _overwrite(video, [11], share=0.3)  # Its keyframe is two seconds from the end, it is 2.25.
+    before = video.read_bytes()
+    assert leave_out_torn_pictures(video)
+    assert video.read_bytes() == before
 
 
 @pytest.mark.parametrize(("tag", "looked_at"), [("1", False), ("5", True), ("nan", False)])

@@ -208,7 +208,10 @@ def _check_agreement(rig: Rig, before_ns: int, running: bool, outcome: Outcome) 
     if running:
         open_rows = {row.id for row in rig.rows() if row.state not in ENDED}
         for path in settings.incoming_folder.iterdir():
-            status = path.stat()
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue  # The station goes on meanwhile.
             old = status.st_ctime_ns < _wall(before_ns)
             if old and path.name.partition(".")[0] not in open_rows:
                 outcome.left_over += 1

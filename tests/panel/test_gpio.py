@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -232,20 +233,42 @@ def test_the_default_factory_is_taken_over() -> None:
 def test_the_pipe_of_the_pin_library_has_a_place_in_any_folder(
     writable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made_in: list[Path] = []
+    library, folder = tmp_path / "library", tmp_path / "folder"
+    library.mkdir()
+    folder.mkdir()
+    (library / "lgpio.py").write_text("import os\nMADE_IN = os.getcwd()\nos.mkfifo('.lgd-nfy0')\n")
+    monkeypatch.syspath_prepend(library)
+    monkeypatch.delitem(sys.modules, "lgpio", raising=False)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(os, "access", lambda *_: writable)
+    gpiozero.Device.pin_factory = MockFactory()
+    open_chip(-1)
+    made_in = Path(importlib.import_module("lgpio").MADE_IN)
+    monkeypatch.delitem(sys.modules, "lgpio")
+    assert (made_in == folder) is writable
+    assert made_in.exists() is writable
+    assert Path.cwd() == folder
 
-    def make_pipe() -> None:
-        made_in.append(Path.cwd())
-        os.mkfifo(".lgd-nfy0")
-        gpiozero.Device.pin_factory = MockFactory()
+
+def test_a_working_folder_that_cannot_be_entered_again_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a technician's home for the user of the station."""
+    real, went_to = os.chdir, []
+
+    def no_way_back(path: int | str) -> None:
+        if isinstance(path, int):
+            raise PermissionError
+        went_to.append(str(path))
+        real(path)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(gpiozero.Device, "ensure_pin_factory", make_pipe)
-    monkeypatch.setattr(os, "access", lambda *_: writable)
-    open_chip(-1)
-    assert (made_in == [tmp_path]) is writable
-    assert Path.cwd() == tmp_path
-    assert made_in[0].exists() is writable
+    monkeypatch.delitem(sys.modules, "lgpio", raising=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "chdir", no_way_back)
+    gpiozero.Device.pin_factory = factory = MockFactory()
+    assert open_chip(-1) is factory
+    assert went_to[-1] == "/"
 
 
 def test_the_panel_needs_no_video_library_and_no_gpiozero_until_it_is_opened() -> None:
