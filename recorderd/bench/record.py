@@ -29,7 +29,8 @@ from recorderd.bench.servers import free_port
 from recorderd.bench.try_out import TryOut
 from recorderd.core.model import Mode
 from recorderd.doctor.encoders import encoder_table
-from recorderd.engine.encoder_kinds import EncodeRequest, EncoderVariant, kind_named
+from recorderd.engine import mode
+from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 from recorderd.engine.packets import StreamDescription
 from recorderd.engine.sources.bench_script import Scene
 from recorderd.errors import DeviceError
@@ -42,8 +43,8 @@ COPY_GOAL: Final = 1.5
 CAMERA_RATE: Final = 30
 ORDER: Final = "BENCH-1"
 HOW_TO_GET_FFMPEG: Final = (
-    "no ffmpeg program to compare with: sudo apt-get install ffmpeg, and for a newer one "
-    "pip install imageio-ffmpeg"
+    "no ffmpeg program that can do this to compare with: sudo apt-get install ffmpeg, and for a "
+    "newer one pip install imageio-ffmpeg"
 )
 _SETTLE_SECONDS: Final = 4.0
 _SECONDS: Final = 10.0
@@ -128,18 +129,18 @@ def run(as_json: bool) -> int:
     peers = ffmpegs()
     proofs = [proof for proof in encoder_table(Settings()) if proof.proved]
     rate = round(fitting_rate([proof.frames_per_second for proof in proofs]))
-    fitting = [proof for proof in proofs if proof.frames_per_second >= rate]
-    variant = kind_named(fitting[0].name).only(fitting[0].variant).variants[0]
     cases = (
         Case(f"MJPEG to H.264, {rate}/s", "mjpeg", Mode.ENCODE, rate, ENCODE_GOAL),
         Case(f"H.264 copied, {CAMERA_RATE}/s", "libx264", Mode.COPY, CAMERA_RATE, COPY_GOAL),
         Case(f"MJPEG copied, {CAMERA_RATE}/s", "mjpeg", Mode.DEFER, CAMERA_RATE, COPY_GOAL),
     )
+    kind = mode.choose(Mode.ENCODE, mode.AUTO, _camera(cases[0]), proofs).encoder
+    assert kind is not None  # noqa: S101 - for the type checker
     results = []
     for case in cases:
         with TemporaryDirectory(prefix="recorderd-bench-", dir=PARENT) as folder:
             print(f"{case.name} ...", file=sys.stderr, flush=True)
-            results.append(_compare(case, peers, fitting[0].name, variant, Path(folder)))
+            results.append(_compare(case, peers, kind, Path(folder)))
     if as_json:
         document = {
             "benchmark": "record",
@@ -165,20 +166,20 @@ def ffmpegs() -> list[Peer]:
     return [*found, Peer("ffmpeg of imageio-ffmpeg", program)]
 
 
-def command(
-    peer: Peer, case: Case, clip: Path, target: Path, encoder: str, variant: EncoderVariant
-) -> list[str]:
+def command(peer: Peer, case: Case, clip: Path, target: Path, kind: EncoderKind) -> list[str]:
     """What ffmpeg is told: the same encoder with the same options at the same pace."""
     if case.mode is Mode.ENCODE:
         settings = Settings()
         request = EncodeRequest.for_stream(_camera(case), settings.recording)
         options = [
             word
-            for name, value in variant.options_for(request).items()
+            for name, value in kind.variants[0].options_for(request).items()
             for word in (f"-{name}", value)
         ]
         group = str(round(case.rate * settings.recording.gop_seconds))
-        how = ["-c:v", encoder, *options, "-bf", "0", "-g", group, "-pix_fmt", "yuvj420p"]
+        # The camera's range is kept, as ours does.
+        pixels = "yuvj420p" if kind.pixel_format == "yuv420p" else kind.pixel_format
+        how = ["-c:v", kind.name, *options, "-bf", "0", "-g", group, "-pix_fmt", pixels]
     else:
         how = ["-c:v", "copy"]
     return [
@@ -188,19 +189,29 @@ def command(
     ]
 
 
+def _has(peer: Peer, encoder: str) -> bool:
+    """Whether this ffmpeg knows the encoder; one in hardware is not in all of them."""
+    listed = subprocess.run(
+        [peer.program, "-hide_banner", "-encoders"], capture_output=True, text=True, check=False
+    )
+    return encoder in listed.stdout.split()
+
+
 def _camera(case: Case) -> StreamDescription:
     width, height = clips.SIZE
     return StreamDescription("mjpeg", width, height, Fraction(case.rate), "yuvj420p", True)
 
 
-def _compare(
-    case: Case, peers: Sequence[Peer], encoder: str, variant: EncoderVariant, folder: Path
-) -> Compared:
+def _compare(case: Case, peers: Sequence[Peer], kind: EncoderKind, folder: Path) -> Compared:
     clip, target = folder / "clip.mp4", folder / "ffmpeg.mp4"
     clips.write(clips.Clip(_CLIP_SECONDS, case.rate, _scene, case.codec), clip)
-    commands = {peer.name: command(peer, case, clip, target, encoder, variant) for peer in peers}
+    commands = {
+        peer.name: command(peer, case, clip, target, kind)
+        for peer in peers
+        if case.mode is not Mode.ENCODE or _has(peer, kind.name)
+    }
     ours: list[Cost] = []
-    theirs: dict[str, list[Cost]] = {peer.name: [] for peer in peers}
+    theirs: dict[str, list[Cost]] = {name: [] for name in commands}
     watching: list[float] = []
     for turn in range(ROUNDS):
         station = folder / f"station-{turn}"

@@ -52,6 +52,12 @@ def test_a_label_that_no_recording_is_of_was_missed() -> None:
     assert found.missed == 1 + (len(PLAN) - 3)
 
 
+def test_labels_without_a_lamp_are_too_late() -> None:
+    assert Answers(AT_30, [], 0, 0.0).too_late
+    assert Answers(AT_30, [100.0] * 90, 10, 0.0).too_late
+    assert not Answers(AT_30, [100.0] * 96 + [200.0] * 4, 0, 0.0).too_late
+
+
 def test_too_late_lamps_are_told() -> None:
     begins = [Begin(each.order, each.first, 10**9 * at) for at, each in enumerate(PLAN)]
     found = _answers(begins, [at + 0.2 for at in range(len(PLAN))])

@@ -21,7 +21,7 @@ from recorderd.engine.encoder_kinds import kind_named
 
 ENCODED = Case("MJPEG to H.264", "mjpeg", Mode.ENCODE, 10, 1.1)
 COPIED = Case("MJPEG copied", "mjpeg", Mode.DEFER, 30, 1.5)
-VARIANT = kind_named("libx264").variants[0]
+KIND = kind_named("libx264")
 CLIP, TARGET = Path("a clip.mp4"), Path("out.mp4")
 
 
@@ -36,7 +36,7 @@ def _compared(ours: list[float], theirs: list[float], others: float = 0.0) -> Co
 
 
 def test_ffmpeg_is_told_to_use_the_same_encoder_in_the_same_way() -> None:
-    words = command(Peer("ffmpeg", "/bin/ffmpeg"), ENCODED, CLIP, TARGET, "libx264", VARIANT)
+    words = command(Peer("ffmpeg", "/bin/ffmpeg"), ENCODED, CLIP, TARGET, KIND)
     told = " ".join(words)
     assert words[0] == "/bin/ffmpeg"
     for option in ("-re -i a clip.mp4", "-c:v libx264", "-preset superfast", "-crf 23", "-g 20"):
@@ -45,7 +45,7 @@ def test_ffmpeg_is_told_to_use_the_same_encoder_in_the_same_way() -> None:
 
 
 def test_ffmpeg_copies_where_we_do() -> None:
-    told = " ".join(command(Peer("f", "f"), COPIED, CLIP, TARGET, "libx264", VARIANT))
+    told = " ".join(command(Peer("f", "f"), COPIED, CLIP, TARGET, KIND))
     assert "-c:v copy" in told
     assert "libx264" not in told
 
