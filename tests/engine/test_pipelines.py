@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -73,6 +74,8 @@ def copy(path: Path, description: StreamDescription, packets: Sequence[Packet]) 
 class Encoding:
     """An encode pipeline with its file."""
 
+    begun: ClassVar[list[Encoding]] = []
+
     def __init__(
         self,
         path: Path,
@@ -89,6 +92,7 @@ class Encoding:
         self.pipeline = EncodePipeline(
             self.file, description, encoder, from_ns, 0, tap, is_behind=lambda: self.behind
         )
+        self.begun.append(self)
 
     def write(self, packets: Sequence[Packet]) -> EncodePipeline:
         for packet in packets:
@@ -97,8 +101,15 @@ class Encoding:
 
     def finish(self) -> None:
         self.pipeline.finish()
-        self.pipeline.close()
         self.file.close()
+
+
+@pytest.fixture(autouse=True)
+def none_is_left_open() -> Iterator[None]:
+    """As a recording does it, however it ends."""
+    yield
+    while Encoding.begun:
+        Encoding.begun.pop().pipeline.close()
 
 
 def offsets(packets: Sequence[Packet]) -> list[int]:
