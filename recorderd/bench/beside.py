@@ -8,19 +8,18 @@ priority, since on a real station they are other machines.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from recorderd.bench import processes
 from recorderd.bench.client import Load, Outcome, Running
-from recorderd.bench.large_file import PARENT, add_large_file
+from recorderd.bench.large_file import add_large_file
 from recorderd.bench.report import machine, number, table
 from recorderd.bench.servers import free_port, wait_for_port
+from recorderd.bench.trials import one_after_another
 from recorderd.bench.try_out import TryOut
 from recorderd.core.model import Mode, RecordingState
 from recorderd.core.signals import Signal
@@ -111,11 +110,9 @@ def run(as_json: bool) -> int:
     rate = fitting_rate(
         [proof.frames_per_second for proof in encoder_table(Settings()) if proof.proved]
     )
-    runs = []
-    for circumstances in ALL_CIRCUMSTANCES:
-        print(f"{circumstances.name} ...", file=sys.stderr, flush=True)
-        with TemporaryDirectory(prefix="recorderd-bench-", dir=PARENT) as folder:
-            runs.append(measure(Path(folder), circumstances, rate))
+    runs = one_after_another(
+        ALL_CIRCUMSTANCES, lambda circumstances, folder: measure(folder, circumstances, rate)
+    )
     if as_json:
         print(json.dumps(document(runs, rate), indent=2))
     else:

@@ -7,9 +7,7 @@ can first be read; the panel says when the lamp changed. Both are moments of the
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -17,17 +15,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import av
 
 from recorderd.bench import clips, processes
 from recorderd.bench.beside import fitting_rate
-from recorderd.bench.large_file import PARENT
-from recorderd.bench.report import machine, number, percentile, table
-from recorderd.bench.servers import free_port
-from recorderd.bench.try_out import TryOut
+from recorderd.bench.report import number, percentile, table, tell
+from recorderd.bench.trials import before_a_clip, one_after_another
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Mode
 from recorderd.core.signals import Signal
 from recorderd.doctor.encoders import encoder_table
@@ -106,24 +101,18 @@ def run(as_json: bool) -> int:
     processes.end_with_what_was_started()
     proofs = encoder_table(Settings())
     rate = round(fitting_rate([proof.frames_per_second for proof in proofs if proof.proved]))
-    results = []
-    for circumstances in (
+    all_circumstances = (
         Circumstances("pictures kept as they come", Mode.DEFER, CAMERA_RATE, GOAL_MS),
         Circumstances("encoded as they come", Mode.ENCODE, rate, None),
-    ):
-        with TemporaryDirectory(prefix="recorderd-bench-", dir=PARENT) as folder:
-            print(f"{circumstances.name} ...", file=sys.stderr, flush=True)
-            results.append(measure(circumstances, Path(folder)))
-    if as_json:
-        document = {
-            "benchmark": "lamp",
-            "machine": machine(),
-            "circumstances": [_document(result) for result in results],
-        }
-        print(json.dumps(document, indent=2))
-    else:
-        print(shown(results))
-    return int(any(result.too_late and not result.disturbed for result in results))
+    )
+    results = one_after_another(all_circumstances, measure)
+    return tell(
+        "lamp",
+        shown(results),
+        as_json=as_json,
+        failed=any(result.too_late and not result.disturbed for result in results),
+        circumstances=[_document(result) for result in results],
+    )
 
 
 def presentations(rate: int) -> list[Presentation]:
@@ -152,20 +141,9 @@ def measure(circumstances: Circumstances, folder: Path) -> Answers:
         return behind
 
     clips.write(clips.Clip(seconds, rate, scene), clip)
-    station = TryOut(
-        folder,
-        {
-            "station": {"name": "bench"},
-            "camera": {"source": f"file:{clip}", "loop": True, "rate": float(rate)},
-            "recording": {
-                "mode": circumstances.mode.value,
-                # A recording then begins with the very picture in which its label was read.
-                "pre_roll_seconds": 0.0,
-            },
-            "storage": {"minimum_free_gigabytes": 1.0},
-            "web": {"address": "127.0.0.1", "port": free_port()},
-        },
-    )
+    # Without pre-roll a recording begins with the very picture in which its label was read.
+    recording = {"mode": circumstances.mode.value, "pre_roll_seconds": 0.0}
+    station = before_a_clip(folder, clip, rate, recording, loop=True)
     try:
         station.start()
         station.wait_until_ready()

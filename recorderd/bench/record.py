@@ -7,26 +7,21 @@ What counts is the time that all their processes spend on the processor for a pi
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from recorderd.bench import clips, processes
 from recorderd.bench.beside import fitting_rate
-from recorderd.bench.large_file import PARENT
-from recorderd.bench.report import machine, number, table
-from recorderd.bench.servers import free_port
-from recorderd.bench.try_out import TryOut
+from recorderd.bench.report import number, table, tell
+from recorderd.bench.trials import before_a_clip, one_after_another
 from recorderd.core.model import Mode
 from recorderd.doctor.encoders import encoder_table
 from recorderd.engine import mode
@@ -136,21 +131,14 @@ def run(as_json: bool) -> int:
     )
     kind = mode.choose(Mode.ENCODE, mode.AUTO, _camera(cases[0]), proofs).encoder
     assert kind is not None  # noqa: S101 - for the type checker
-    results = []
-    for case in cases:
-        with TemporaryDirectory(prefix="recorderd-bench-", dir=PARENT) as folder:
-            print(f"{case.name} ...", file=sys.stderr, flush=True)
-            results.append(_compare(case, peers, kind, Path(folder)))
-    if as_json:
-        document = {
-            "benchmark": "record",
-            "machine": machine(),
-            "cases": [result.document() for result in results],
-        }
-        print(json.dumps(document, indent=2))
-    else:
-        print(shown(results))
-    return int(any(result.missed and not result.disturbed for result in results))
+    results = one_after_another(cases, lambda case, folder: _compare(case, peers, kind, folder))
+    return tell(
+        "record",
+        shown(results),
+        as_json=as_json,
+        failed=any(result.missed and not result.disturbed for result in results),
+        cases=[result.document() for result in results],
+    )
 
 
 def ffmpegs() -> list[Peer]:
@@ -233,16 +221,7 @@ def _scene(second: float) -> Scene:
 
 
 def _our_cost(case: Case, clip: Path, folder: Path) -> tuple[Cost, float]:
-    station = TryOut(
-        folder,
-        {
-            "station": {"name": "bench"},
-            "camera": {"source": f"file:{clip}", "rate": float(case.rate)},
-            "recording": {"mode": case.mode.value},
-            "storage": {"minimum_free_gigabytes": 1.0},
-            "web": {"address": "127.0.0.1", "port": free_port()},
-        },
-    )
+    station = before_a_clip(folder, clip, case.rate, {"mode": case.mode.value})
     try:
         station.start()
         station.wait_until_ready()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Sequence
@@ -62,6 +63,15 @@ class Comparison:
             span,
             f"{goal}: missed" if self.missed else goal,
         )
+
+
+def tell(benchmark: str, shown: str, *, as_json: bool, failed: bool, **measured: Any) -> int:
+    """Print what was measured, for programs or for people; returns the exit code."""
+    if as_json:
+        print(json.dumps({"benchmark": benchmark, "machine": machine(), **measured}, indent=2))
+    else:
+        print(shown)
+    return int(failed)
 
 
 def number(value: float) -> str:

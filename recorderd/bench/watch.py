@@ -6,19 +6,15 @@ nobody is, and of one at which hands move.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from recorderd.bench import clips, processes
-from recorderd.bench.large_file import PARENT
-from recorderd.bench.report import machine, number, table
-from recorderd.bench.servers import free_port
+from recorderd.bench.report import number, table, tell
+from recorderd.bench.trials import before_a_clip, one_after_another
 from recorderd.bench.try_out import TryOut
 from recorderd.core.model import Mode
 from recorderd.engine.sources.bench_script import Scene
@@ -74,21 +70,14 @@ def run(as_json: bool) -> int:
     DeviceError, StorageError.
     """
     processes.end_with_what_was_started()
-    results = []
-    for view in VIEWS:
-        with TemporaryDirectory(prefix="recorderd-bench-", dir=PARENT) as folder:
-            print(f"{view.name} ...", file=sys.stderr, flush=True)
-            results.append(_measure(view, Path(folder)))
-    if as_json:
-        document = {
-            "benchmark": "watch",
-            "machine": machine(),
-            "views": [asdict(result) for result in results],
-        }
-        print(json.dumps(document, indent=2))
-    else:
-        print(shown(results))
-    return int(any(result.missed and not result.disturbed for result in results))
+    results = one_after_another(VIEWS, _measure)
+    return tell(
+        "watch",
+        shown(results),
+        as_json=as_json,
+        failed=any(result.missed and not result.disturbed for result in results),
+        views=[asdict(result) for result in results],
+    )
 
 
 def shown(results: Sequence[Watched]) -> str:
@@ -112,17 +101,8 @@ def shown(results: Sequence[Watched]) -> str:
 def _measure(view: View, folder: Path) -> Watched:
     clip = folder / "clip.mp4"
     clips.write(clips.Clip(view.seconds, RATE, view.scenes), clip)
-    station = TryOut(
-        folder,
-        {
-            "station": {"name": "bench"},
-            "camera": {"source": f"file:{clip}", "loop": True, "rate": float(RATE)},
-            # The encoder that is not chosen need not be tried.
-            "recording": {"mode": Mode.DEFER.value},
-            "storage": {"minimum_free_gigabytes": 1.0},
-            "web": {"address": "127.0.0.1", "port": free_port()},
-        },
-    )
+    # An encoder that is not needed is not tried either.
+    station = before_a_clip(folder, clip, RATE, {"mode": Mode.DEFER.value}, loop=True)
     try:
         station.start()
         station.wait_until_ready()
