@@ -288,9 +288,11 @@ def test_its_name_is_on_the_disk_as_soon_as_its_first_pictures(
     syncs = Syncs(monkeypatch)
     film = Film(tmp_path / "a.mp4", sync=0.002)
     film.write(3)
-    assert eventually(lambda: bool(syncs.files))
-    assert syncs.folders[tmp_path] == {"a.mp4"}
+    synced = eventually(lambda: bool(syncs.files))
+    names = syncs.folders.get(tmp_path)
     film.file.close()
+    assert synced
+    assert names == {"a.mp4"}
 
 
 def test_the_disk_is_synced_while_pictures_are_written(
