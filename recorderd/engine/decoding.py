@@ -100,13 +100,22 @@ class IntraDecoder:
             self._decoders.put(decoder)
 
 
+def strict_decoder(codec: str, extradata: bytes | None) -> VideoCodecContext:
+    """A decoder of FFmpeg to which a picture is damaged if any part of it is.
+
+    Raises av.FFmpegError, ValueError.
+    """
+    decoder = VideoCodecContext.create(codec, "r")
+    assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - for the type checker
+    decoder.extradata = extradata
+    decoder.options = {"err_detect": "explode"}
+    return decoder
+
+
 def decoder_for(description: StreamDescription) -> VideoCodecContext:
     """A decoder that reports damaged pictures instead of hiding them. Raises DeviceError."""
     try:
-        decoder = VideoCodecContext.create(description.codec, "r")
-        assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - for the type checker
-        decoder.extradata = description.extradata or None
-        decoder.options = {"err_detect": "explode"}
+        decoder = strict_decoder(description.codec, description.extradata or None)
         decoder.thread_type = "AUTO"
         if description.codec == "rawvideo":
             decoder.width, decoder.height = description.width, description.height

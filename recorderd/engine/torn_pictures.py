@@ -12,9 +12,9 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from recorderd.engine.decoding import strict_decoder
 from recorderd.engine.footage_file import SYNC_TAG, storage_errors
 from recorderd.engine.remux import is_whole, opened, remux
 from recorderd.errors import StorageError
@@ -99,11 +99,8 @@ def _look_from_here(
 
     One before `begin` was synced: if it is damaged, then the camera sent it so.
     """
-    decoder = VideoCodecContext.create(stream.codec_context.name, "r")
-    assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - for the type checker
-    decoder.extradata = stream.codec_context.extradata
-    # A page of 4096 bytes is a small part of a picture, and hidden otherwise.
-    decoder.options = {"err_detect": "explode"}
+    # A page of 4096 bytes is a small part of a picture, and ordinary decoders hide it.
+    decoder = strict_decoder(stream.codec_context.name, stream.codec_context.extradata)
     decoder.thread_count = 1  # with more the error comes pictures later
     torn: list[int] = []
     playing = 0

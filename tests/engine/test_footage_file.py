@@ -292,7 +292,7 @@ def test_its_name_is_on_the_disk_as_soon_as_its_first_pictures(
     names = syncs.folders.get(tmp_path)
     film.file.close()
     assert synced
-    assert names == {"a.mp4"}
+    assert names == frozenset({"a.mp4"})
 
 
 def test_the_disk_is_synced_while_pictures_are_written(
