@@ -29,7 +29,8 @@ def boxes(file: BinaryIO, place: int = 0) -> Iterator[Box]:
 
     The last one may reach beyond the end of the file.
     """
-    while True:
+    # A damaged size leads anywhere: the system refuses to go to a place that no file can have.
+    while place < file.seek(0, os.SEEK_END):
         file.seek(place)
         beginning = file.read(16)
         size, kind, header = int.from_bytes(beginning[:4], "big"), beginning[4:8], 8
