@@ -90,6 +90,7 @@ class StopReason(StrEnum):
     CAMERA_LOST = "camera-lost"
     ENGINE_LOST = "engine-lost"
     ENCODER_FAILED = "encoder-failed"
+    ENCODER_TOO_SLOW = "encoder-too-slow"
     DISK_FULL = "disk-full"
     STORAGE_LOST = "storage-lost"
     SOURCE_ENDED = "source-ended"

@@ -13,6 +13,9 @@ from recorderd.core.signals import Signal
 from recorderd.core.state import Active, Closing, State, Suspended
 from recorderd.core.turn import Turn
 
+_ANOTHER_ENCODER = frozenset({StopReason.ENCODER_FAILED, StopReason.ENCODER_TOO_SLOW})
+"""Nothing has to be waited for: the engine has chosen anew when it says so."""
+
 
 def start(turn: Turn, order: Order, label_sequence: int | None) -> None:
     """Begin a take. Only while no order is at hand and nothing stands against it."""
@@ -146,14 +149,14 @@ def registered(turn: Turn, recording_id: RecordingId, take: int) -> None:
 def interrupted(turn: Turn, event: RecordingInterrupted) -> None:
     """The engine ended the part by itself.
 
-    With an encoder that failed the engine takes another one: go on at once, so that no
-    picture is lost, unless the next encoder failed at once too.
+    With an encoder that failed or fell behind the engine takes another one, or none: go on at
+    once, so that no picture is lost, unless the next encoder failed at once too.
     """
     active = turn.state.recording
     if active is None or active.recording_id != event.recording_id:
         return
     turn.do(Note("recording interrupted", event.problem, event.recording_id))
-    hurry = event.reason is StopReason.ENCODER_FAILED and not _failed_again(turn, active)
+    hurry = event.reason in _ANOTHER_ENCODER and not _failed_again(turn, active)
     wait = 0 if hurry else turn.state.rules.retry
     suspend(turn, active, event.reason, event.resume_ns, wait)
 

@@ -20,9 +20,8 @@ from recorderd.aim.live import LiveOutlet
 from recorderd.aim.zone import ZoneInForce
 from recorderd.core.events import FaultCleared, FaultRaised
 from recorderd.core.model import Fault, RecordingId, nanoseconds
-from recorderd.engine import mode, probe, verify
+from recorderd.engine import mode, verify
 from recorderd.engine.capture import Capture
-from recorderd.engine.encoder_kinds import EncodeRequest
 from recorderd.engine.footage_file import storage_errors
 from recorderd.engine.live_views import LiveViews
 from recorderd.engine.messages import (
@@ -44,6 +43,7 @@ from recorderd.engine.messages import (
     Verified,
     Verify,
 )
+from recorderd.engine.mode_chooser import ModeChooser
 from recorderd.engine.outbox import Outbox
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import StreamDescription
@@ -66,6 +66,9 @@ CLOSING_SECONDS = 45.0
 """What closing all recordings may take when the engine leaves; a disk may hang."""
 
 SCANNER_RETRY_SECONDS = 5.0
+QUIET_SECONDS = 60.0
+"""Without a recording, before encoders are tried once more."""
+
 VERIFY_RETRY_SECONDS = 0.5
 VERIFY_PATIENCE_SECONDS = 5.0
 EXIT_CRASHED = 70
@@ -86,10 +89,11 @@ class Engine:
         self._connection = connection
         self._outbox = Outbox(connection)
         self._recordings: dict[RecordingId, Recording] = {}
-        self._demoted: dict[str, str] = dict(hello.demoted)
-        self._proofs: tuple[probe.EncoderProof, ...] = ()
+        self._chooser = ModeChooser(settings.recording, settings.state_folder, hello.demoted)
         self._session: Session | None = None
-        self._checks = ThreadPoolExecutor(2, thread_name_prefix="check")
+        self._checks = ThreadPoolExecutor(3, thread_name_prefix="check")
+        self._trial: Future[None] = Future()
+        self._trial.set_result(None)
         self._silent = False
         self._recorded_at = 0.0
         self._leaving = threading.Event()
@@ -171,7 +175,7 @@ class Engine:
 
     def _stream_opened(self, description: StreamDescription) -> PacketBuffer:
         """On the capture thread: choose how to record what this camera delivers."""
-        choice = self._choose(description)
+        choice = self._chooser.choose(description)
         recording = self._settings.recording
         buffer = PacketBuffer(
             nanoseconds(recording.pre_roll_seconds), recording.buffer_megabytes * 1_000_000
@@ -182,19 +186,6 @@ class Engine:
         self._silent = False
         self._outbox.put(FaultCleared(Fault.CAMERA))
         return buffer
-
-    def _choose(self, description: StreamDescription) -> mode.Choice:
-        settings = self._settings.recording
-        proofs: tuple[probe.EncoderProof, ...] = ()
-        if mode.needs_proofs(settings.mode, description):
-            request = EncodeRequest.for_stream(description, settings)
-            proofs = probe.probe_all(
-                request,
-                self._settings.state_folder / "encoders.json",
-                demoted=self._demoted,
-            )
-        self._proofs = proofs
-        return mode.choose(settings.mode, settings.encoder, description, proofs)
 
     def _announce(self, session: Session) -> None:
         description, choice = session.description, session.choice
@@ -211,20 +202,45 @@ class Engine:
             )
         )
 
-    def _demote(self, encoder: str, reason: str) -> None:
-        """On a recording's thread: an encoder failed; choose again among what is proved."""
-        self._demoted[encoder] = reason
-        session = self._session
-        if session is None:
-            return
-        remaining = tuple(proof for proof in self._proofs if proof.name not in self._demoted)
+    def failed(self, encoder: str, reason: str) -> None:
+        """On a recording's thread: choose again among the encoders that are left."""
         try:
-            session.choice = mode.choose("auto", "auto", session.description, remaining)
+            choice = self._chooser.failed(encoder, reason)
         except DeviceError as error:
             log.error("no encoder is left", problem=str(error))
             return  # The next part tries this one again; the station's patience has an end.
-        log.warning("encoder demoted", encoder=encoder, reason=reason, now=session.choice.reason)
+        self._choose_anew(choice, "encoder demoted", encoder=encoder, reason=reason)
+
+    def fell_behind(self, encoder: str, pictures_per_second: float) -> None:
+        """On a recording's thread: the pictures still to come are recorded in another way."""
+        choice = self._chooser.fell_behind(encoder, pictures_per_second)
+        speed = round(pictures_per_second, 1)
+        self._choose_anew(choice, "encoder too slow", encoder=encoder, pictures_per_second=speed)
+
+    def kept_up(self, encoder: str) -> None:
+        """On a recording's thread."""
+        self._chooser.kept_up(encoder)
+
+    def _choose_anew(self, choice: mode.Choice | None, why: str, **facts: object) -> None:
+        session = self._session
+        if session is None or choice is None:
+            return
+        session.choice = choice
+        log.warning(why, **facts, now=choice.reason)
         self._announce(session)
+
+    def _try_encoders_again(self) -> None:
+        """On a thread of its own, until something is recorded."""
+
+        def disturbed() -> bool:
+            return self._leaving.is_set() or bool(self._recordings)
+
+        try:
+            choice = self._chooser.try_again(disturbed)
+        except DeviceError as error:
+            log.warning("encoders tried again", problem=str(error))
+            return
+        self._choose_anew(choice, "encoders tried again")
 
     def _watch_silence(self) -> bool:
         """Notice a camera that delivers nothing; True if its driver hangs beyond help."""
@@ -244,9 +260,7 @@ class Engine:
         if session is None or session.buffer.ended:
             self._outbox.put(NothingLeft(command.recording_id, "the camera was lost meanwhile"))
             return
-        recording = Recording(
-            command, session, self._settings.recording, self._outbox.put, self._demote
-        )
+        recording = Recording(command, session, self._settings.recording, self._outbox.put, self)
         self._recordings[command.recording_id] = recording
         recording.start()
         session.release()
@@ -304,6 +318,10 @@ class Engine:
         patience = self._settings.recording.resume_seconds
         if session is not None and time.monotonic() - self._recorded_at > patience:
             session.release()  # No further part comes: its memory is free for others.
+        is_quiet = time.monotonic() - self._recorded_at > QUIET_SECONDS
+        if is_quiet and self._trial.done() and self._chooser.another_trial_is_due:
+            self._trial = self._checks.submit(self._try_encoders_again)
+            self._trial.add_done_callback(_crash_if_failed)
         self._outbox.put(
             Heartbeat(
                 sent_ns=time.monotonic_ns(),

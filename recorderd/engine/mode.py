@@ -29,12 +29,14 @@ class Choice:
     """How recordings are made; `encoder` is None unless `mode` is ENCODE.
 
     `encoder` has the one variant that was chosen. `reason` is one
-    sentence for a technician, without a full stop at its end.
+    sentence for a technician, without a full stop at its end. `may_defer`: should the encoder
+    fall behind, the pictures may be kept as they come.
     """
 
     mode: Mode
     encoder: EncoderKind | None
     reason: str
+    may_defer: bool = False
 
 
 def needs_proofs(mode_setting: str, description: StreamDescription) -> bool:
@@ -84,12 +86,13 @@ def choose(
                 "Set recording.mode to auto, or camera.format to mjpeg",
             )
         return _deferred("recording.mode asks for it")
+    may_defer = mode_setting != Mode.ENCODE and description.codec in DEFERRABLE_CODECS
     if fast_enough is not None:
-        return _encoded(fast_enough, f"enough for the camera ({camera})")
-    if mode_setting != Mode.ENCODE and description.codec in DEFERRABLE_CODECS:
+        return _encoded(fast_enough, f"enough for the camera ({camera})", may_defer)
+    if may_defer:
         return _deferred(_why_none_is_fast_enough(fastest, encoder_setting, camera))
     if fastest is not None:
-        return _encoded(fastest, f"{TOO_SLOW} ({camera}): frames may be dropped")
+        return _encoded(fastest, f"{TOO_SLOW} ({camera}): frames may be dropped", may_defer)
     which = "no encoder works here" if encoder_setting == AUTO else f"{encoder_setting} does not"
     raise DeviceError(
         f"Pictures in {description.codec} must be encoded, but {which}",
@@ -97,12 +100,13 @@ def choose(
     )
 
 
-def _encoded(proof: EncoderProof, judgement: str) -> Choice:
+def _encoded(proof: EncoderProof, judgement: str, may_defer: bool) -> Choice:
     return Choice(
         Mode.ENCODE,
         kind_named(proof.name).only(proof.variant),
         f"{proof.name} ({proof.variant}) does {proof.frames_per_second:.0f} pictures a second, "
         f"{judgement}",
+        may_defer,
     )
 
 

@@ -36,6 +36,11 @@ class PacketBuffer:
         return self._bytes
 
     @property
+    def free_bytes(self) -> int:
+        """Memory for more pictures. Any thread."""
+        return max(0, self._largest_bytes - self._bytes)
+
+    @property
     def pictures(self) -> int:
         """How many pictures are held. Any thread."""
         return len(self._packets)
@@ -141,6 +146,11 @@ class PacketBuffer:
             oldest, newest = self._packets[0].sequence, self._packets[-1].sequence
             return newest + 1 - max(oldest, reader.position)
 
+    def _waiting_bytes_for(self, reader: PacketReader) -> int:
+        with self._changed:
+            waiting, held = self._waiting_for(reader), len(self._packets)
+            return self._bytes * waiting // held if waiting else 0
+
     def _forget(self, reader: PacketReader) -> None:
         with self._changed:
             self._readers.discard(reader)
@@ -151,7 +161,7 @@ class PacketBuffer:
 
 
 class PacketReader:
-    """One recording's place in the buffer. Used by one thread, but for `waiting`."""
+    """One recording's place in the buffer. Used by one thread, but for what is waiting."""
 
     def __init__(self, buffer: PacketBuffer, position: int, needed_ns: Nanoseconds) -> None:
         self._buffer = buffer
@@ -177,6 +187,11 @@ class PacketReader:
     def waiting(self) -> int:
         """How many pictures have come that were not read yet. Any thread."""
         return self._buffer._waiting_for(self)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """About how much memory these take. Any thread."""
+        return self._buffer._waiting_bytes_for(self)
 
     def let_go(self, before_ns: Nanoseconds) -> None:
         """What was captured before this moment will not be needed again."""

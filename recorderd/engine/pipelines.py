@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 
 import av
@@ -54,6 +56,9 @@ class Pipeline(Protocol):
     written_ns: Nanoseconds
     """Capture time of the newest picture in the file."""
 
+    encoding_ns: Nanoseconds
+    """What decoding and encoding have taken, without waiting for the disk."""
+
     def write(self, packet: Packet) -> None:
         """Take the next picture. Raises StorageError, DeviceError (encoder)."""
 
@@ -83,6 +88,7 @@ class CopyPipeline:
     ) -> None:
         self.frames = 0
         self.left_out = 0
+        self.encoding_ns = 0
         self.written_ns = first_ns
         self._resume_ns = first_ns
         self._file = file
@@ -140,9 +146,12 @@ class EncodePipeline:
         wall_offset_ns: Nanoseconds,
         tap: Tap,
         is_behind: Callable[[], bool],
+        *,
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
     ) -> None:
         self.frames = 0
         self.left_out = 0
+        self.encoding_ns = 0
         self.written_ns = from_ns
         self.first_ns = from_ns
         self._from_ns = from_ns
@@ -152,6 +161,7 @@ class EncodePipeline:
         self._tap = tap
         self._decoder: PictureDecoder = picture_decoder(description)
         self._is_behind = is_behind
+        self._clock = clock
         self._last_pts = -1
         self._in_decoder: dict[int, Packet] = {}
         self._in_encoder: deque[tuple[int, Nanoseconds]] = deque()
@@ -191,7 +201,8 @@ class EncodePipeline:
             compressed.time_base = TIME_BASE
             compressed.pts = packet.sequence
         try:
-            return self._decoder.decode(compressed, wait=not self._is_behind())
+            with self._counted():
+                return self._decoder.decode(compressed, wait=not self._is_behind())
         except av.FFmpegError:
             self._leave_out(list(self._in_decoder.values()))
             return []
@@ -212,9 +223,19 @@ class EncodePipeline:
                 self._last_pts = pts
                 self._in_encoder.append((pts, moment))
                 del self._in_decoder[packet.sequence]
-                self._mux(self._encoder.encode(frame, pts))
+                with self._counted():
+                    encoded = self._encoder.encode(frame, pts)
+                self._mux(encoded)
             # A decoder gives pictures in the order they are shown in.
             self._leave_out([old for old in self._in_decoder.values() if old.captured_ns <= moment])
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        began_ns = self._clock()
+        try:
+            yield
+        finally:
+            self.encoding_ns += self._clock() - began_ns
 
     def _leave_out(self, packets: list[Packet]) -> None:
         """These will never come out of the decoder any more."""

@@ -11,7 +11,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,7 @@ DEFAULT_TIME_LIMIT = 30.0
 """Seconds a child gets: a Raspberry Pi 4 needs about 10 for two x264 variants at 4K."""
 
 _REAP_SECONDS = 2.0
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,17 @@ def probe_all(
     wanted: str = "auto",
     demoted: Mapping[str, str] | None = None,
     everything: bool = False,
+    anew: bool = False,
+    give_up: Callable[[], bool] = lambda: False,
     time_limit: float = DEFAULT_TIME_LIMIT,
     command: Sequence[str] = CHILD_COMMAND,
     root: Path = Path("/"),
 ) -> tuple[EncoderProof, ...]:
     """Try the kinds in their order; stop at the first that is fast enough.
 
-    `wanted` is the name of the only kind to try, auto for any; `everything` tries all.
+    `wanted` is the name of the only kind to try, auto for any; `everything` tries all;
+    `anew` tries what was tried before, too. When `give_up` says so, a trial ends at once and is
+    worth nothing.
     `demoted` maps kinds that failed at work to the reason: they are not tried.
     `cache_file` None keeps nothing. `time_limit` is in seconds for each kind. `command`
     starts the child; `root` is the folder that holds dev, sys and proc. Blocks; any
@@ -71,14 +77,18 @@ def probe_all(
     for kind in kinds:
         if wanted not in ("auto", kind.name):
             continue
+        if give_up():
+            break
         if demoted and kind.name in demoted:
             found = [_unproved(kind, f"it failed while recording: {demoted[kind.name]}")]
         elif (absent := why_absent(kind, request, root)) is not None:
             found = [_unproved(kind, absent)]
         else:
-            found = _remembered(cache, kind)
+            found = [] if anew else _remembered(cache, kind)
             if not found:
-                found = _try_in_child(kind, request, time_limit, command)
+                found = _try_in_child(kind, request, time_limit, command, give_up)
+                if give_up():
+                    break
                 cache.keep(kind.name, [proof_document(proof) for proof in found])
         proofs += found
         if not everything and any(is_fast_enough(proof, request) for proof in found):
@@ -136,7 +146,11 @@ def _unproved(kind: EncoderKind, why_not: str) -> EncoderProof:
 
 
 def _try_in_child(
-    kind: EncoderKind, request: EncodeRequest, time_limit: float, command: Sequence[str]
+    kind: EncoderKind,
+    request: EncodeRequest,
+    time_limit: float,
+    command: Sequence[str],
+    give_up: Callable[[], bool],
 ) -> list[EncoderProof]:
     job = {"kind": kind.name, "request": request_document(request), "time_limit": time_limit}
     try:
@@ -153,7 +167,7 @@ def _try_in_child(
         return [_unproved(kind, f"the trial could not be started: {error.strerror}")]
     ending = ""
     try:
-        output, complaint = child.communicate(json.dumps(job), timeout=time_limit)
+        output, complaint = _hear(child, json.dumps(job), time_limit, give_up)
     except subprocess.TimeoutExpired:
         ending = f"did not finish within {time_limit:g} seconds"
         child.kill()
@@ -172,6 +186,22 @@ def _try_in_child(
         why_not = ending or "the trial ended without a result"
         proofs.append(EncoderProof(kind.name, variant, False, False, 0.0, why_not))
     return proofs
+
+
+def _hear(
+    child: subprocess.Popen[str], job: str, time_limit: float, give_up: Callable[[], bool]
+) -> tuple[str, str]:
+    """All it says. Raises subprocess.TimeoutExpired, also when `give_up` says so."""
+    deadline = time.monotonic() + time_limit
+    told: str | None = job
+    while True:
+        try:
+            left = deadline - time.monotonic()
+            return child.communicate(told, timeout=max(0.0, min(left, _LOOK_SECONDS)))
+        except subprocess.TimeoutExpired:
+            if give_up() or time.monotonic() >= deadline:
+                raise
+            told = None  # It has been told, and what it said so far is kept.
 
 
 def _proof_in(line: str) -> EncoderProof | None:

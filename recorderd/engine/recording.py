@@ -12,6 +12,12 @@ from recorderd.core.events import RecordingInterrupted
 from recorderd.core.model import Mode, Nanoseconds, StopReason, nanoseconds
 from recorderd.engine.encoder_kinds import EncodeRequest
 from recorderd.engine.footage_file import FootageFile, is_disk_full, storage_errors
+from recorderd.engine.keeping_up import (
+    LONG_ENOUGH,
+    EncoderJudge,
+    EncoderTooSlowError,
+    KeepingUp,
+)
 from recorderd.engine.messages import (
     Captured,
     NothingLeft,
@@ -42,8 +48,8 @@ _LATE_PICTURE_GRACE = nanoseconds(0.5)
 class Recording:
     """Runs from `start()` until it has reported Captured or NothingLeft.
 
-    All that can go wrong ends in a report; nothing is raised. `demote` is called with the
-    encoder's name and the reason when an encoder fails, before that is reported.
+    All that can go wrong ends in a report; nothing is raised. `judge` hears how the encoder
+    did, of its failing before that is reported.
     """
 
     def __init__(
@@ -52,7 +58,7 @@ class Recording:
         session: Session,
         settings: RecordingSettings,
         report: Callable[[Report], None],
-        demote: Callable[[str, str], None],
+        judge: EncoderJudge,
         *,
         make_encoder: MakeEncoder = make_video_encoder,
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
@@ -62,11 +68,12 @@ class Recording:
         self._choice = session.choice
         self._settings = settings
         self._report = report
-        self._demote = demote
+        self._judge = judge
         self._make_encoder = make_encoder
         self._clock = clock
         self._stop_at_ns: Nanoseconds | None = None
         self._pipeline: Pipeline | None = None
+        self._keeping_up: KeepingUp | None = None
         self._size = session.description.width, session.description.height
         self._first_ns: Nanoseconds = 0
         self._interrupted = False
@@ -218,6 +225,10 @@ class Recording:
         request = EncodeRequest.for_stream(description, self._settings)
         self._size = request.recorded_width, request.recorded_height
         encoder = self._make_encoder(file.container, self._choice.encoder, request)
+        if self._choice.may_defer:
+            self._keeping_up = KeepingUp(
+                self._choice.encoder.name, self._reader, self._session.buffer, self._clock
+            )
         return EncodePipeline(
             file,
             description,
@@ -226,6 +237,7 @@ class Recording:
             wall_offset_ns,
             self._session.tap,
             is_behind=lambda: self._reader.waiting > 0,
+            clock=self._clock,
         )
 
     def _write_still(self) -> None:
@@ -248,9 +260,12 @@ class Recording:
             while packet is not None:
                 pipeline.write(packet)
                 self._reader.let_go(pipeline.resume_ns - file.unsure_ns)
+                if self._keeping_up is not None and self._stop_at_ns is None:
+                    self._keeping_up.check(pipeline)
                 packet = self._next_packet()
             self._has_read_all = True
             pipeline.finish()
+            self._praise(pipeline)
         except DeviceError as error:
             self._encoder_failed(error, pipeline.resume_ns)
         except StorageError as error:
@@ -297,11 +312,21 @@ class Recording:
             publish(files.incoming_still, files.still)
         publish(files.incoming_video, files.video)
 
+    def _praise(self, pipeline: Pipeline) -> None:
+        lasted_ns = pipeline.written_ns - pipeline.first_ns
+        if self._choice.encoder is not None and lasted_ns >= LONG_ENOUGH and not self._dropped:
+            self._judge.kept_up(self._choice.encoder.name)
+
     # --- failing
 
     def _encoder_failed(self, error: DeviceError, resume_ns: Nanoseconds) -> None:
-        if self._choice.encoder is not None:
-            self._demote(self._choice.encoder.name, error.problem)
+        encoder = self._choice.encoder.name if self._choice.encoder else ""
+        if isinstance(error, EncoderTooSlowError):
+            self._judge.fell_behind(encoder, error.pictures_per_second)
+            self._interrupt(StopReason.ENCODER_TOO_SLOW, str(error), resume_ns)
+            return
+        if encoder:
+            self._judge.failed(encoder, error.problem)
         self._interrupt(StopReason.ENCODER_FAILED, str(error), resume_ns)
 
     def _storage_failed(self, error: StorageError, resume_ns: Nanoseconds) -> None:

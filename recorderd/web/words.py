@@ -27,6 +27,7 @@ _STOP_REASONS: Final = {
     "camera-lost": "the camera was lost",
     "engine-lost": "the recorder was restarted after a fault",
     "encoder-failed": "the encoder failed",
+    "encoder-too-slow": "the encoder was too slow",
     "disk-full": "the disk was full",
     "storage-lost": "the disk was lost",
     "source-ended": "the camera's video ended",

@@ -188,9 +188,12 @@ def test_without_patience_an_interrupted_order_ends() -> None:
     assert bench.state.suspended is None
 
 
-def test_an_encoder_that_failed_is_replaced_at_once_and_no_picture_is_missing() -> None:
-    bench = Bench.recording().interrupt(StopReason.ENCODER_FAILED, ago=0.2)
-    assert bench.reasons == [StopReason.ENCODER_FAILED]
+@pytest.mark.parametrize("reason", [StopReason.ENCODER_FAILED, StopReason.ENCODER_TOO_SLOW])
+def test_an_encoder_that_failed_is_replaced_at_once_and_no_picture_is_missing(
+    reason: StopReason,
+) -> None:
+    bench = Bench.recording().interrupt(reason, ago=0.2)
+    assert bench.reasons == [reason]
     assert bench.stops[0].at_ns == bench.starts[1].from_ns == bench.now - nanoseconds(0.2)
     assert bench.starts[1].part == 2
     assert bench.signal() is Signal.RECORDING

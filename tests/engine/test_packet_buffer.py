@@ -138,6 +138,20 @@ def test_a_reader_of_a_buffer_without_a_keyframe_begins_with_what_comes() -> Non
     assert rest(reader) == [2]
 
 
+def test_it_is_known_how_much_memory_waits_and_how_much_is_free() -> None:
+    buffer = filled(0, largest=200)
+    early = buffer.reader(0)
+    assert (early.waiting_bytes, buffer.free_bytes) == (0, 200)
+    for number in range(10):
+        buffer.append(picture(number, number * 100))
+    assert (early.waiting_bytes, buffer.free_bytes) == (100, 100)
+    early.read(0)
+    assert (early.waiting_bytes, buffer.free_bytes) == (90, 100)
+    for number in range(10, 40):
+        buffer.append(picture(number, number * 100))
+    assert (early.waiting_bytes, buffer.free_bytes) == (200, 0)
+
+
 def test_the_end_wakes_a_waiting_reader_and_what_is_there_can_still_be_read() -> None:
     buffer = filled(3)
     reader = buffer.reader(0)

@@ -143,6 +143,34 @@ def test_a_child_that_hangs_is_killed(tmp_path: Path) -> None:
     assert second.why_not == "did not finish within 1 seconds"
 
 
+def test_a_trial_that_is_given_up_ends_at_once_and_is_not_remembered(
+    tmp_path: Path, machine: Path
+) -> None:
+    child, cache = Child(tmp_path, "time.sleep(600)\n"), tmp_path / "encoders.json"
+    proofs = probe_all(
+        REQUEST,
+        cache,
+        kinds=(QSV, X264),
+        command=child.command,
+        root=machine,
+        give_up=lambda: bool(child.started),
+    )
+    assert (proofs, child.started) == ((), ["h264_qsv"])
+    assert not cache.exists()
+
+
+def test_what_is_remembered_can_be_tried_anew(tmp_path: Path, machine: Path) -> None:
+    cache = tmp_path / "encoders.json"
+    speeds = []
+    for speed, anew in ((50.0, False), (60.0, False), (70.0, True), (80.0, False)):
+        child = answering(tmp_path, speed)
+        (proof,) = probe_all(
+            REQUEST, cache, kinds=(X264,), command=child.command, root=machine, anew=anew
+        )
+        speeds.append(proof.frames_per_second)
+    assert speeds == [50.0, 50.0, 70.0, 70.0]
+
+
 def test_a_child_that_cannot_be_started(tmp_path: Path) -> None:
     (proof,) = probe_all(REQUEST, None, kinds=(X264,), command=[str(tmp_path / "missing")])
     assert "could not be started" in proof.why_not

@@ -5,6 +5,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 from recorderd.engine.encoders import VideoEncoder, VideoPacket
 from recorderd.engine.footage_file import FootageFile
 from recorderd.engine.messages import Captured, NothingLeft, Report, SalvagePostponed, Start
+from recorderd.engine.mode import Choice
 from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.pipelines import CopyPipeline, FrameEncoder, MakeEncoder, make_video_encoder
 from recorderd.engine.recording import Recording, write_new_file
@@ -60,23 +62,36 @@ class Bench:
         stream: tuple[StreamDescription, Sequence[Packet]] | None = None,
         make_encoder: MakeEncoder = make_video_encoder,
         keep_ns: Nanoseconds = 3_000_000_000,
+        largest_bytes: int = 100_000_000,
     ) -> None:
         self.folder = folder
         description, packets = stream or (mjpeg_stream(), mjpeg_packets(TIMES))
-        self.session = session_of(description, mode, keep_ns=keep_ns)
+        self.session = session_of(description, mode, keep_ns=keep_ns, largest_bytes=largest_bytes)
         self.packets = list(packets)
         self.reports: list[Report] = []
-        self.demoted: list[tuple[str, str]] = []
+        self.verdicts: list[tuple[str, str] | tuple[str, float]] = []
         self.make_encoder = make_encoder
         self.now = FOREVER
+        self.when_all_is_filmed: Callable[[], None] = lambda: None
         self.recordings: list[Recording] = []
         benches.append(self)
+
+    def failed(self, encoder: str, reason: str) -> None:
+        self.verdicts.append((encoder, reason))
+
+    def fell_behind(self, encoder: str, pictures_per_second: float) -> None:
+        self.verdicts.append((encoder, pictures_per_second))
+
+    def kept_up(self, encoder: str) -> None:
+        self.verdicts.append((encoder, "kept up"))
 
     def film(self, count: int | None = None) -> None:
         """The camera takes the next pictures."""
         taken, self.packets = self.packets[:count], self.packets[count or len(self.packets) :]
         for packet in taken:
             self.session.buffer.append(packet)
+        if not self.packets:
+            self.when_all_is_filmed()
 
     def record(self, name: str, from_ns: Nanoseconds, label: int | None = None) -> Recording:
         recording = Recording(
@@ -91,7 +106,7 @@ class Bench:
             self.session,
             SETTINGS,
             self.reports.append,
-            lambda encoder, reason: self.demoted.append((encoder, reason)),
+            self,
             make_encoder=self.make_encoder,
             clock=lambda: self.now,
         )
@@ -390,7 +405,7 @@ def test_after_a_failing_encoder_the_next_part_has_exactly_the_missing_pictures(
     interrupted = bench.only(RecordingInterrupted)
     assert interrupted.reason is StopReason.ENCODER_FAILED
     assert "The encoder is gone" in interrupted.problem
-    assert bench.demoted == [("libx264", "The encoder is gone")]
+    assert bench.verdicts == [("libx264", "The encoder is gone")]
     bench.film(15)  # the station takes its time
     second = bench.record("two", interrupted.resume_ns)
     second.start()
@@ -447,9 +462,116 @@ def test_an_encoder_that_does_not_open_leaves_nothing_behind(tmp_path: Path) -> 
     assert interrupted.resume_ns == TIMES[4]
     assert isinstance(nothing, NothingLeft)
     assert "does not start" in nothing.problem
-    assert bench.demoted == [("libx264", "The encoder does not start")]
+    assert bench.verdicts == [("libx264", "The encoder does not start")]
     assert bench.incoming == []
     assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+
+
+class Slow:
+    """Encodes while the camera takes `pictures`, and lets the clock go on as long."""
+
+    def __init__(self, encoder: FrameEncoder, bench: Bench, pictures: int, busy: float) -> None:
+        self._encoder = encoder
+        self._bench = bench
+        self._pictures = pictures
+        self._busy = busy
+
+    def encode(self, frame: av.VideoFrame, pts: int) -> list[VideoPacket]:
+        self._bench.film(self._pictures)
+        self._bench.now += round(self._pictures * PERIOD * self._busy)
+        return self._encoder.encode(frame, pts)
+
+    def flush(self) -> list[VideoPacket]:
+        return self._encoder.flush()
+
+
+def slow_bench(
+    folder: Path, *, pictures: int, may_defer: bool = True, busy: float = 1.0, memory: int = 100
+) -> Bench:
+    """A camera and an encoder that takes as long as the camera for so many `pictures`; it is
+    `busy` for this share of the time, else something else takes it. `memory` is in pictures."""
+    packets = mjpeg_packets(at_rate(110))
+    size = sum(len(packet.data) for packet in packets) // len(packets)
+    bench = Bench(
+        folder, Mode.ENCODE, (mjpeg_stream(), packets), keep_ns=0, largest_bytes=memory * size
+    )
+    bench.session.choice = replace(bench.session.choice, may_defer=may_defer)
+    bench.now = START
+
+    def look(packet: Packet, frame: av.VideoFrame) -> None:
+        bench.now += round(pictures * PERIOD * (1 - busy))
+
+    bench.session.tap = look
+
+    def make(container: OutputContainer, kind: EncoderKind, request: EncodeRequest) -> FrameEncoder:
+        return Slow(VideoEncoder(container, kind, request), bench, pictures, busy)
+
+    bench.make_encoder = make
+    return bench
+
+
+def test_a_slow_encoder_is_given_up_before_a_picture_is_lost(tmp_path: Path) -> None:
+    bench = slow_bench(tmp_path, pictures=3)
+    bench.film(1)
+    run(bench.record("one", START))
+    interrupted = bench.only(RecordingInterrupted)
+    assert interrupted.reason is StopReason.ENCODER_TOO_SLOW
+    assert "libx264 does only" in interrupted.problem
+    # Of 10, some are in the encoder and not in the file.
+    ((encoder, rate),) = bench.verdicts
+    assert encoder == "libx264"
+    assert rate == pytest.approx(9, rel=0.2)
+    assert bench.only(Captured).dropped == 0
+    bench.session.choice = Choice(Mode.DEFER, None, "the encoder was too slow")
+    second = bench.record("two", interrupted.resume_ns)
+    bench.film()
+    second.stop(START + 10_000_000_000)
+    bench.now = FOREVER + 10_000_000_000
+    run(second)
+    both = numbers_in(bench.video("one")) + numbers_in(bench.video("two"))
+    assert both == list(range(110))
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"pictures": 1},
+        {"pictures": 3, "may_defer": False},
+        {"pictures": 3, "busy": 0.5},
+        {"pictures": 3, "memory": 1000},
+    ],
+    ids=["keeps up", "must encode", "something else is slow", "there is room"],
+)
+def test_an_encoder_is_not_given_up_without_need(tmp_path: Path, otherwise: dict[str, Any]) -> None:
+    bench = slow_bench(tmp_path, **otherwise)
+    bench.film(5)
+    recording = bench.record("one", START)
+
+    def end() -> None:
+        recording.stop(AFTER + 10_000_000_000)
+        bench.now = FOREVER + 10_000_000_000
+
+    bench.when_all_is_filmed = end
+    run(recording)
+    assert bench.verdicts == []
+    assert not [report for report in bench.reports if isinstance(report, RecordingInterrupted)]
+
+
+def test_an_encoder_that_kept_up_for_long_is_praised(tmp_path: Path) -> None:
+    every_two_seconds = [START + number * 2_000_000_000 for number in range(32)]
+    for times, verdicts in (
+        (every_two_seconds[:30], []),
+        (every_two_seconds, [("libx264", "kept up")]),
+    ):
+        folder = tmp_path / str(len(times))
+        folder.mkdir()
+        bench = Bench(folder, Mode.ENCODE, (mjpeg_stream(), mjpeg_packets(times)), keep_ns=10**12)
+        bench.film()
+        bench.now = times[-1] + 10_000_000_000
+        recording = bench.record("one", START)
+        recording.stop(times[-1] + 1)
+        run(recording)
+        assert bench.verdicts == verdicts
 
 
 # --- storage that fails
