@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,6 +68,11 @@ static pid_t process;
     static __typeof__(name) *real; \
     if (!real) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
+static void forked(void)
+{
+    process = getpid();
+}
+
 __attribute__((constructor)) static void set_up(void)
 {
     const char *name = getenv("FAULTS_FOLDER"), *path;
@@ -84,7 +90,8 @@ __attribute__((constructor)) static void set_up(void)
         syscall(SYS_close, file);
     }
     folder_length = strlen(folder);
-    process = getpid();
+    forked();
+    pthread_atfork(NULL, NULL, forked);
 }
 
 static int inside(const char *path)
@@ -96,6 +103,16 @@ static int inside(const char *path)
 static int is_ours(int descriptor)
 {
     return descriptor >= 0 && descriptor < MOST_DESCRIPTORS && ours[descriptor];
+}
+
+/*
+ * Only of this process: a child made by vfork(2) opens and closes its own descriptors, but shares
+ * this memory with its parent, whose other threads go on.
+ */
+static void remember(int descriptor, int is_inside)
+{
+    if (descriptor >= 0 && descriptor < MOST_DESCRIPTORS && getpid() == process)
+        ours[descriptor] = is_inside;
 }
 
 static uint64_t inode_of(int descriptor)
@@ -150,9 +167,9 @@ static int fails(enum kind kind)
 
 static int opened(int descriptor, const char *path, int flags)
 {
-    if (descriptor < 0 || descriptor >= MOST_DESCRIPTORS) return descriptor;
-    ours[descriptor] = inside(path);
-    if (ours[descriptor]) {
+    if (descriptor < 0) return descriptor;
+    remember(descriptor, inside(path));
+    if (inside(path)) {
         struct iovec name = {(void *)path, strlen(path) + 1};
         note(OPENED, inode_of(descriptor), flags, 0, &name, 1);
     }
@@ -186,14 +203,13 @@ int creat64(const char *path, mode_t mode) { return open_it(AT_FDCWD, path, O_CR
 int close(int descriptor)
 {
     if (descriptor == trace && trace >= 0) return 0;
-    /* A child made by vfork(2) closes its own, but shares this memory with its parent. */
-    if (descriptor >= 0 && descriptor < MOST_DESCRIPTORS && getpid() == process) ours[descriptor] = 0;
+    remember(descriptor, 0);
     return syscall(SYS_close, descriptor);
 }
 
 static int copied(int from, int to)
 {
-    if (to >= 0 && to < MOST_DESCRIPTORS) ours[to] = is_ours(from);
+    remember(to, is_ours(from));
     return to;
 }
 
