@@ -17,6 +17,9 @@ HEADROOM = 1.3
 """An encoder is fast enough if it does this many times the camera's rate: the scanner,
 the disk and the staff pages want the same processor."""
 
+VAAPI_DEVICE = "/dev/dri/renderD128"
+"""The first graphics; a station has but one."""
+
 _LAMBDA_PER_QUANTISER = 118
 """FFmpeg's FF_QP2LAMBDA: the unit of `global_quality` under the flag `qscale`."""
 
@@ -101,10 +104,22 @@ class EncoderVariant:
     """One set of options of an encoder, by FFmpeg's names.
 
     `{quality}`, `{lambda}` and `{bits}` in a value are filled in from the request.
+    `before_input` and `filters` are for ffmpeg programs: what they are told of the pictures that
+    come, and their filters, with `{width}`, `{height}` and `{range}` of the pictures that are
+    encoded.
     """
 
     name: str
     options: tuple[tuple[str, str], ...]
+    before_input: tuple[str, ...] = ()
+    filters: str = ""
+
+    def filters_for(self, request: EncodeRequest) -> str:
+        return self.filters.format(
+            width=request.recorded_width,
+            height=request.recorded_height,
+            range="full" if request.full_range else "limited",
+        )
 
     def options_for(self, request: EncodeRequest) -> dict[str, str]:
         values = {
@@ -122,6 +137,7 @@ class EncoderKind:
     `keeps_full_range` is False where nothing tells players about full range, so pictures
     are brought to limited range; `header_packet` where the first packet holds no picture.
     `largest` is the biggest picture (width, height), None if only the probe can tell.
+    `beside` is True if an ffmpeg program beside the engine does the work (`encoder_program`).
     """
 
     name: str
@@ -132,6 +148,7 @@ class EncoderKind:
     keeps_full_range: bool = True
     header_packet: bool = False
     largest: tuple[int, int] | None = None
+    beside: bool = False
 
     def only(self, variant_name: str) -> EncoderKind:
         """This kind with that one variant. Raises KeyError if there is none."""
@@ -234,6 +251,34 @@ KINDS = (
         ),
         remedy="Install AMD's AMF runtime (libamfrt64) and add the user of recorderd to the "
         "group 'render'",
+    ),
+    EncoderKind(
+        name="h264_vaapi",
+        hardware="Intel or AMD graphics, through the ffmpeg program",
+        pixel_format="nv12",
+        variants=(
+            # The picture is decoded where it is encoded and never comes to the processor.
+            EncoderVariant(
+                "zero-copy",
+                (("rc_mode", "CQP"), ("qp", "{quality}")),
+                before_input=(
+                    *("-hwaccel", "vaapi", "-hwaccel_device", VAAPI_DEVICE),
+                    *("-hwaccel_output_format", "vaapi"),
+                ),
+                filters="scale_vaapi=w={width}:h={height}:format=nv12:out_range={range}",
+            ),
+            # Graphics that decode no JPEG, or none with the camera's colours.
+            EncoderVariant(
+                "upload",
+                (("rc_mode", "CQP"), ("qp", "{quality}")),
+                before_input=("-vaapi_device", VAAPI_DEVICE),
+                filters="scale={width}:{height}:flags=area:in_range={range}:out_range={range},"
+                "format=nv12,hwupload",
+            ),
+        ),
+        remedy="Install ffmpeg and, for Intel, intel-media-va-driver or i965-va-driver, for AMD "
+        "mesa-va-drivers, and add the user of recorderd to the group 'render'",
+        beside=True,
     ),
     EncoderKind(
         name="h264_v4l2m2m",

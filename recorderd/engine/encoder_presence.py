@@ -6,12 +6,14 @@ Absent hardware costs nothing this way, and the reason is told in words.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 
+PROGRAM = "ffmpeg"
 _INTEL = "0x8086"
 _AMD = "0x1002"
 
@@ -28,8 +30,14 @@ def why_absent(kind: EncoderKind, request: EncodeRequest, root: Path = Path("/")
                 f"it takes pictures up to {width}x{height}, "
                 f"asked for are {request.recorded_width}x{request.recorded_height}"
             )
+    if kind.beside and request.codec != "mjpeg":
+        return f"it takes a camera's MJPEG, not {request.codec}"
     check = _CHECKS.get(kind.name)
-    return None if check is None else check(root)
+    if check is not None and (absent := check(root)) is not None:
+        return absent
+    if kind.beside and shutil.which(PROGRAM) is None:
+        return f"there is no program {PROGRAM}: sudo apt-get install ffmpeg"
+    return None
 
 
 class _Check(Protocol):
@@ -55,6 +63,14 @@ def _render_node(root: Path, vendor: str, maker: str) -> str | None:
     return _not_allowed(nodes, "render")
 
 
+def _vaapi(root: Path) -> str | None:
+    absent = [_intel(root), _amd(root)]
+    if None in absent:
+        return None
+    forbidden = [why for why in absent if why and "group" in why]
+    return forbidden[0] if forbidden else "no Intel or AMD graphics here"
+
+
 def _nvidia(root: Path) -> str | None:
     nodes = [entry for entry in _entries(root / "dev") if entry.name == "nvidiactl"]
     if nodes:
@@ -78,6 +94,7 @@ _CHECKS: Mapping[str, _Check] = {
     "h264_qsv": _intel,
     "h264_amf": _amd,
     "h264_nvenc": _nvidia,
+    "h264_vaapi": _vaapi,
     "h264_v4l2m2m": _video4linux,
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,12 +10,12 @@ from typing import Protocol, TypeAlias
 
 import av
 from av.container import OutputContainer
-from av.stream import Stream
 
 from recorderd.core.model import Nanoseconds
+from recorderd.engine.copied_stream import add_copied_stream, copied_packet
 from recorderd.engine.decoding import PictureDecoder, picture_decoder
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
-from recorderd.engine.encoders import VideoEncoder, VideoPacket
+from recorderd.engine.encoders import VideoPacket
 from recorderd.engine.footage_file import TIME_BASE, FootageFile, ticks
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packets import Packet, StreamDescription
@@ -25,7 +24,7 @@ from recorderd.errors import DeviceError
 
 
 class FrameEncoder(Protocol):
-    """What a recording needs of an encoder; `VideoEncoder` is the real one."""
+    """What a recording needs of an encoder; `encoders.VideoEncoder` is the real one."""
 
     def encode(self, frame: av.VideoFrame, pts: int) -> list[VideoPacket]:
         """Take a picture at `pts` (units of 1/90000 s). Raises DeviceError."""
@@ -108,13 +107,8 @@ class CopyPipeline:
         self._resume_ns = packet.captured_ns
         offset_ns = packet.captured_ns - self._base_ns
         self._file.show_clock(offset_ns, packet.captured_ns + self._wall_offset_ns)
-        copy = av.Packet(packet.data)
-        copy.stream = self._stream
-        copy.time_base = TIME_BASE
-        copy.pts = ticks(offset_ns)
-        copy.dts = ticks(packet.decode_ns - self._base_ns)
-        copy.is_keyframe = packet.keyframe
-        self._file.mux(copy)
+        pts, dts = ticks(offset_ns), ticks(packet.decode_ns - self._base_ns)
+        self._file.mux(copied_packet(self._stream, packet.data, pts, packet.keyframe, dts))
         self.frames += 1
         self.written_ns = max(self.written_ns, packet.captured_ns)
         self._resume_ns = self.written_ns + 1
@@ -260,45 +254,3 @@ def _swallowed(count: int) -> DeviceError:
         f"The encoder lost or mixed up {count} picture{'s' if count != 1 else ''}",
         "Recording goes on with another encoder; if this comes again, restart the computer",
     )
-
-
-def add_copied_stream(container: OutputContainer, description: StreamDescription) -> Stream:
-    """Add a stream for the camera's own packets. Raises DeviceError.
-
-    PyAV lets nobody give a header and a tag to a stream without an encoder, unless it was made
-    after that of another file: a tiny one in memory. NUT holds any codec without looking into it.
-    Without a header PyAV takes it from the first packet.
-    """
-    size = {"width": description.width, "height": description.height}
-    try:
-        if not description.extradata:
-            return container.add_mux_stream(
-                description.codec, rate=description.rate, time_base=TIME_BASE, **size
-            )
-        memory = io.BytesIO()
-        with av.open(memory, "w", format="nut") as pattern:
-            stream = pattern.add_mux_stream(description.codec, time_base=TIME_BASE, **size)
-            packet = av.Packet(b"\0")
-            packet.stream, packet.time_base = stream, TIME_BASE
-            packet.pts = packet.dts = 0
-            pattern.mux_one(packet)
-        memory.seek(0)
-        with av.open(memory, format="nut") as pattern:
-            copied = container.add_stream_from_template(pattern.streams.video[0], opaque=True)
-    except (av.FFmpegError, ValueError) as error:
-        raise DeviceError(
-            f"Pictures of the kind {description.codec} cannot be copied into MP4: {error}",
-            "Set recording.mode to encode",
-        ) from error
-    copied.time_base = TIME_BASE
-    copied.codec_context.extradata = description.extradata
-    if description.codec == "hevc":
-        copied.codec_context.codec_tag = "hvc1"  # Safari plays no other HEVC
-    return copied
-
-
-def make_video_encoder(
-    container: OutputContainer, kind: EncoderKind, request: EncodeRequest
-) -> FrameEncoder:
-    """The real thing; tests put a failing one in its place."""
-    return VideoEncoder(container, kind, request)

@@ -17,19 +17,23 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import Protocol
 
 import av
 import av.logging
 import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from recorderd.engine.copied_stream import copied_packet
 from recorderd.engine.decoding import PictureDecoder, picture_decoder
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
+from recorderd.engine.encoder_program import EncodedPicture, EncoderProgram
 from recorderd.engine.encoders import VideoEncoder, library_words
 from recorderd.engine.footage_file import TIME_BASE
 from recorderd.engine.native_packet import native_packet
@@ -80,48 +84,131 @@ def prove(kind: EncoderKind, request: EncodeRequest, pictures: Sequence[bytes]) 
     file = io.BytesIO()
     # The recorder's flags: what the muxer makes of the packets is part of the proof.
     container = av.open(file, "w", format="mp4", options={"movflags": "hybrid_fragmented"})
-    av.logging.set_level(av.logging.ERROR)
     try:
-        encoder = VideoEncoder(container, kind, request)
+        trial = _make_trial(container, kind, request, pictures)
     except DeviceError as error:
         return failed(f"{error.problem}. {error.remedy}", opened=False)
-    finally:
-        av.logging.set_level(None)
     try:
-        given, speed = _encode(container, encoder, request, pictures)
+        given, speed = _measured(trial)
         container.close()
         wrong = what_is_wrong(file, given)
     except DeviceError as error:
         return failed(error.problem)
     except (FFmpegError, ValueError) as error:
         return failed(f"what it makes cannot be used: {library_words(error)}")
+    finally:
+        trial.close()
     if wrong is not None:
         return failed(wrong)
     return EncoderProof(kind.name, variant, True, True, round(speed, 1), "")
 
 
-def _encode(
-    container: OutputContainer,
-    encoder: VideoEncoder,
-    request: EncodeRequest,
-    pictures: Sequence[bytes],
-) -> tuple[list[int], float]:
-    """Decode, convert and encode as for a recording; returns the PTS given and the speed.
+class _Trial(Protocol):
+    """An encoder that is given the camera's pictures, again and again."""
+
+    def steps(self) -> Iterator[tuple[int, bool]]:
+        """The time of each picture given, and whether any came out since the one before."""
+
+    def finish(self) -> None:
+        """Let out what is still inside."""
+
+    def close(self) -> None: ...
+
+
+def _make_trial(
+    container: OutputContainer, kind: EncoderKind, request: EncodeRequest, pictures: Sequence[bytes]
+) -> _Trial:
+    to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
+    if kind.beside:
+        return _TrialBeside(container, kind, request, to_and_fro)
+    return _TrialInside(container, kind, request, to_and_fro, most_barren=2 * len(pictures) + 10)
+
+
+class _TrialInside:
+    """Decodes, converts and encodes as for a recording."""
+
+    def __init__(
+        self,
+        container: OutputContainer,
+        kind: EncoderKind,
+        request: EncodeRequest,
+        pictures: Iterable[bytes],
+        most_barren: int,
+    ) -> None:
+        """Raises DeviceError."""
+        self._container = container
+        self._request = request
+        self._pictures = pictures
+        self._most_barren = most_barren
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            self._encoder = VideoEncoder(container, kind, request)
+        finally:
+            av.logging.set_level(None)
+        self._decoder = picture_decoder(request.stream)
+
+    def steps(self) -> Iterator[tuple[int, bool]]:
+        frames = _frames(self._decoder, self._pictures, self._most_barren)
+        for pts, frame in zip(_uneven_pts(self._request), frames, strict=False):
+            packets = self._encoder.encode(frame, pts)
+            self._container.mux(packets)
+            yield pts, bool(packets)
+
+    def finish(self) -> None:
+        self._container.mux(self._encoder.flush())
+
+    def close(self) -> None:
+        self._decoder.close()
+
+
+class _TrialBeside:
+    """Gives the compressed pictures to an ffmpeg program."""
+
+    def __init__(
+        self,
+        container: OutputContainer,
+        kind: EncoderKind,
+        request: EncodeRequest,
+        pictures: Iterable[bytes],
+    ) -> None:
+        """Raises DeviceError."""
+        self._container = container
+        self._request = request
+        self._pictures = pictures
+        self._stream: Stream | None = None
+        self._program = EncoderProgram(kind, request)
+
+    def steps(self) -> Iterator[tuple[int, bool]]:
+        for pts, data in zip(_uneven_pts(self._request), self._pictures, strict=False):
+            self._program.give(data, pts)
+            yield pts, self._mux(self._program.ready())
+
+    def finish(self) -> None:
+        self._mux(self._program.finish())
+
+    def close(self) -> None:
+        self._program.close()
+
+    def _mux(self, pictures: Sequence[EncodedPicture]) -> bool:
+        for pts, data, keyframe in pictures:
+            if self._stream is None:
+                self._stream = self._program.add_stream(self._container)
+            self._container.mux_one(copied_packet(self._stream, data, pts, keyframe))
+        return bool(pictures)
+
+
+def _measured(trial: _Trial) -> tuple[list[int], float]:
+    """Go through the trial; returns the PTS given and the speed in pictures a second.
 
     The speed is taken between the first packet out and the last picture in: at both
     moments the encoder has equally many pictures in hand, and its start does not count.
     """
-    decoder = picture_decoder(request.stream)
     given: list[int] = []
     steady_from: tuple[int, float] | None = None
     started = time.perf_counter()
-    to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
-    frames = _frames(decoder, to_and_fro, most_barren=2 * len(pictures) + 10)
-    for pts, frame in zip(_uneven_pts(request), frames, strict=False):
-        packets = encoder.encode(frame, pts)
-        container.mux(packets)
+    for pts, came_out in trial.steps():
         given.append(pts)
-        if packets and steady_from is None:
+        if came_out and steady_from is None:
             steady_from = len(given), time.perf_counter()
         if (
             steady_from is not None
@@ -130,8 +217,7 @@ def _encode(
         ):
             break
     last_in = time.perf_counter()
-    decoder.close()
-    container.mux(encoder.flush())
+    trial.finish()
     if steady_from is None or steady_from[0] == len(given):
         return given, len(given) / (time.perf_counter() - started)
     return given, (len(given) - steady_from[0]) / (last_in - steady_from[1])

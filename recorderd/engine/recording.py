@@ -11,6 +11,7 @@ from pathlib import Path
 from recorderd.core.events import RecordingInterrupted
 from recorderd.core.model import Mode, Nanoseconds, StopReason, nanoseconds
 from recorderd.engine.encoder_kinds import EncodeRequest
+from recorderd.engine.encoding import encoding_pipeline, make_video_encoder
 from recorderd.engine.footage_file import FootageFile, is_disk_full, storage_errors
 from recorderd.engine.keeping_up import (
     LONG_ENOUGH,
@@ -27,13 +28,7 @@ from recorderd.engine.messages import (
     Start,
 )
 from recorderd.engine.packets import Packet
-from recorderd.engine.pipelines import (
-    CopyPipeline,
-    EncodePipeline,
-    MakeEncoder,
-    Pipeline,
-    make_video_encoder,
-)
+from recorderd.engine.pipelines import CopyPipeline, MakeEncoder, Pipeline
 from recorderd.engine.salvage import salvage
 from recorderd.engine.session import Session
 from recorderd.engine.stills import jpeg_of
@@ -224,19 +219,20 @@ class Recording:
             return CopyPipeline(file, description, self._first_ns, wall_offset_ns)
         request = EncodeRequest.for_stream(description, self._settings)
         self._size = request.recorded_width, request.recorded_height
-        encoder = self._make_encoder(file.container, self._choice.encoder, request)
         if self._choice.may_defer:
             self._keeping_up = KeepingUp(
                 self._choice.encoder.name, self._reader, self._session.buffer, self._clock
             )
-        return EncodePipeline(
+        return encoding_pipeline(
             file,
             description,
-            encoder,
+            self._choice.encoder,
+            request,
             self._first_ns,
             wall_offset_ns,
             self._session.tap,
             is_behind=lambda: self._reader.waiting > 0,
+            make_encoder=self._make_encoder,
             clock=self._clock,
         )
 

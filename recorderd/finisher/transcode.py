@@ -17,10 +17,9 @@ from av.video.stream import VideoStream
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 from recorderd.engine import probe, verify
 from recorderd.engine.encoder_kinds import EncodeRequest, kind_named
-from recorderd.engine.encoders import VideoEncoder
+from recorderd.engine.encoding import encoding_pipeline
 from recorderd.engine.footage_file import BEGINNING_TAG, FootageFile, storage_errors
 from recorderd.engine.packets import Packet, StreamDescription
-from recorderd.engine.pipelines import EncodePipeline
 from recorderd.engine.salvage import FileFacts, facts_of
 from recorderd.errors import DeviceError, StorageError
 from recorderd.finisher.fingerprint import Fingerprint, fingerprint, unwatched
@@ -127,15 +126,13 @@ def _encode(
         file = FootageFile(target, tags, settings.recording.sync_seconds)
         with ExitStack() as cleanup:
             cleanup.callback(file.abandon)
-            encoder = VideoEncoder(
-                file.container, kind_named(proof.name).only(proof.variant), request
-            )
             beginning_ns = _beginning(before)
             wall_ns = round(recording.started_at.timestamp() * NANOSECONDS_PER_SECOND)
-            pipeline = EncodePipeline(
+            pipeline = encoding_pipeline(
                 file,
                 description,
-                encoder,
+                kind_named(proof.name).only(proof.variant),
+                request,
                 beginning_ns,
                 wall_ns - beginning_ns,
                 _nobody_looks,

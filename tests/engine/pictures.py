@@ -17,7 +17,12 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from recorderd.core.model import Mode, Nanoseconds
-from recorderd.engine.encoder_kinds import EncodeRequest, kind_named
+from recorderd.engine.encoder_kinds import (
+    EncodeRequest,
+    EncoderKind,
+    EncoderVariant,
+    kind_named,
+)
 from recorderd.engine.mode import Choice
 from recorderd.engine.packet_buffer import PacketBuffer
 from recorderd.engine.packets import Packet, SourcePacket, StreamDescription
@@ -31,6 +36,21 @@ START: Nanoseconds = 5_000_000_000_000
 PERIOD: Nanoseconds = 33_333_333
 SETTINGS = RecordingSettings(gop_seconds=0.5)
 X264 = kind_named("libx264").only("ultrafast")
+X264_BESIDE = EncoderKind(
+    name="libx264",
+    hardware="the processor, in an ffmpeg program",
+    pixel_format="yuv420p",
+    variants=(
+        EncoderVariant(
+            "ultrafast",
+            (("preset", "ultrafast"), ("crf", "{quality}"), ("sc_threshold", "0")),
+            filters="scale={width}:{height}:in_range={range}:out_range={range},format=yuvj420p",
+        ),
+    ),
+    remedy="Install ffmpeg",
+    beside=True,
+)
+"""In place of hardware that only an ffmpeg program can use."""
 _BITS = 12
 
 

@@ -25,7 +25,7 @@ from recorderd.engine.probe import (
     request_document,
     request_from,
 )
-from tests.engine.pictures import of_size
+from tests.engine.pictures import X264_BESIDE, of_size
 
 REQUEST = EncodeRequest(
     codec="mjpeg",
@@ -42,6 +42,7 @@ REQUEST = EncodeRequest(
 )
 X264 = kind_named("libx264")
 QSV = kind_named("h264_qsv")
+VAAPI = kind_named("h264_vaapi")
 GOOD_LINE = asdict(EncoderProof("libx264", "superfast", True, True, 99.0, ""))
 
 
@@ -291,7 +292,7 @@ def test_request_and_proof_survive_json() -> None:
 
 def test_absent_hardware_is_explained_without_a_child(tmp_path: Path, machine: Path) -> None:
     child = answering(tmp_path)
-    hardware = [kind for kind in KINDS if kind.name not in ("h264_qsv", "libx264")]
+    hardware = [kind for kind in KINDS if kind.name not in ("h264_qsv", "h264_vaapi", "libx264")]
     proofs = probe_all(REQUEST, None, kinds=hardware, command=child.command, root=machine)
     assert [proof.why_not.split(",")[0] for proof in proofs] == [
         "no NVIDIA graphics here",
@@ -308,6 +309,26 @@ def test_a_device_that_is_there_is_tried_unless_it_is_forbidden(
     # Root may open everything, so the answer of the system is put in its place.
     monkeypatch.setattr("os.access", lambda *_: False)
     assert "group 'render'" in (why_absent(QSV, REQUEST, machine) or "")
+
+
+def test_graphics_of_any_maker_that_an_ffmpeg_program_can_use(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = machine / "sys/class/drm/renderD128/device/vendor"
+    for maker in ("0x8086", "0x1002"):
+        vendor.write_text(maker + "\n")
+        assert why_absent(VAAPI, REQUEST, machine) is None
+    vendor.write_text("0x10de\n")
+    assert why_absent(VAAPI, REQUEST, machine) == "no Intel or AMD graphics here"
+    vendor.write_text("0x1002\n")
+    assert "takes a camera's MJPEG" in (
+        why_absent(VAAPI, replace(REQUEST, codec="h264"), machine) or ""
+    )
+    with monkeypatch.context() as forbidding:
+        forbidding.setattr("os.access", lambda *_: False)
+        assert "group 'render'" in (why_absent(VAAPI, REQUEST, machine) or "")
+    monkeypatch.setenv("PATH", str(machine))
+    assert "apt-get install ffmpeg" in (why_absent(VAAPI, REQUEST, machine) or "")
 
 
 def test_the_board_of_a_raspberry_pi_4(machine: Path) -> None:
@@ -350,6 +371,33 @@ def test_every_kind_of_camera_can_be_proved(
     assert proof.proved, proof.why_not
     # A level kept for longer has hung processes with threaded decoders (PyAV#751).
     assert av.logging.get_level() is None
+
+
+def test_a_program_beside_is_proved_with_the_same_pictures() -> None:
+    proof = probe_process.prove(X264_BESIDE, REQUEST, probe_process.camera_pictures(REQUEST))
+    assert proof.proved, proof.why_not
+    assert proof.frames_per_second > 0
+    smaller = replace(REQUEST, recorded_width=160, recorded_height=120)
+    proof = probe_process.prove(X264_BESIDE, smaller, probe_process.camera_pictures(smaller))
+    assert proof.proved, proof.why_not
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        ("negate,format=yuvj420p", "colours are wrong"),
+        ("select=lt(n\\,9),format=yuvj420p", "pictures were given and 9 came back"),
+        ("setpts=PTS*2,format=yuvj420p", "at other times"),
+        ("no_such_filter", "no_such_filter"),
+    ],
+)
+def test_a_program_that_gives_out_something_else_is_not_proved(filters: str, words: str) -> None:
+    threads = threading.active_count()
+    kind = replace(X264_BESIDE, variants=(replace(X264_BESIDE.variants[0], filters=filters),))
+    proof = probe_process.prove(kind, REQUEST, probe_process.camera_pictures(REQUEST))
+    assert not proof.proved
+    assert words in proof.why_not
+    assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import pytest
@@ -16,14 +16,16 @@ from av.container import OutputContainer
 
 from recorderd.core.events import RecordingInterrupted
 from recorderd.core.model import Mode, Nanoseconds, RecordingId, StopReason
-from recorderd.engine import verify
+from recorderd.engine import encoding, verify
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
+from recorderd.engine.encoder_program import EncodedPicture, EncoderProgram
 from recorderd.engine.encoders import VideoEncoder, VideoPacket
+from recorderd.engine.encoding import make_video_encoder
 from recorderd.engine.footage_file import FootageFile
 from recorderd.engine.messages import Captured, NothingLeft, Report, SalvagePostponed, Start
 from recorderd.engine.mode import Choice
 from recorderd.engine.packets import Packet, StreamDescription
-from recorderd.engine.pipelines import CopyPipeline, FrameEncoder, MakeEncoder, make_video_encoder
+from recorderd.engine.pipelines import CopyPipeline, FrameEncoder, MakeEncoder
 from recorderd.engine.recording import Recording, write_new_file
 from recorderd.engine.session import Session
 from recorderd.errors import DeviceError, StorageError
@@ -31,6 +33,7 @@ from tests.engine.pictures import (
     PERIOD,
     SETTINGS,
     START,
+    X264_BESIDE,
     at_rate,
     files_in,
     inter_stream,
@@ -419,6 +422,87 @@ def test_after_a_failing_encoder_the_next_part_has_exactly_the_missing_pictures(
     assert first_part + second_part == list(range(60))
     assert isinstance(ending, Captured if first_part else NothingLeft)
     assert bench.incoming == []
+
+
+class Watched(EncoderProgram):
+    """Known to the test; of the first pictures it waits for one to come back, then meets
+    its `fate`."""
+
+    begun: ClassVar[list[EncoderProgram]] = []
+    fate: ClassVar[Callable[[EncoderProgram], None]]
+
+    def __init__(self, kind: EncoderKind, request: EncodeRequest) -> None:
+        super().__init__(kind, request)
+        self._given = 0
+        self.begun.append(self)
+
+    def ready(self) -> list[EncodedPicture]:
+        self._given += 1
+        if self._given != 45 or len(self.begun) > 1:
+            return super().ready()
+        ready = super().ready()
+        if not ready:
+            first = self._output.get(timeout=10)
+            assert isinstance(first, tuple)
+            ready = [first]
+        type(self).fate(self)
+        return ready
+
+
+def beside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Encodes in an ffmpeg program."""
+    Watched.begun.clear()
+    Watched.fate = lambda _program: None
+    monkeypatch.setattr(encoding, "EncoderProgram", Watched)
+    bench = Bench(folder, Mode.ENCODE)
+    bench.session.choice = Choice(Mode.ENCODE, X264_BESIDE, "test")
+    return bench
+
+
+def test_an_ffmpeg_program_beside_encodes_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = beside(tmp_path, monkeypatch)
+    recording = bench.record("one", START)
+    recording.start()
+    bench.film()
+    recording.stop(AFTER)
+    recording.join(30)
+    captured = bench.only(Captured)
+    assert (captured.frames, captured.dropped, captured.encoder) == (60, 0, "libx264")
+    assert numbers_in(bench.video("one")) == list(range(60))
+    assert verify.problem_of(bench.video("one"), 60, captured.duration_ns) is None
+    assert [program._process.returncode for program in Watched.begun] == [0]
+
+
+def test_after_a_program_that_was_killed_the_next_part_has_exactly_the_missing_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = beside(tmp_path, monkeypatch)
+
+    def die(program: EncoderProgram) -> None:
+        program._process.kill()
+        program._process.wait()
+
+    Watched.fate = die
+    first = bench.record("one", START)
+    first.start()
+    bench.film(50)
+    first.join(30)
+    interrupted = bench.only(RecordingInterrupted)
+    assert interrupted.reason is StopReason.ENCODER_FAILED
+    ((encoder, reason),) = bench.verdicts
+    assert encoder == "libx264"
+    assert "was killed by signal 9" in str(reason)
+    second = bench.record("two", interrupted.resume_ns)
+    second.start()
+    bench.session.release()
+    bench.film()
+    second.stop(AFTER)
+    second.join(30)
+    parts = [numbers_in(bench.video(name)) for name in ("one", "two")]
+    assert all(parts)
+    assert parts[0] + parts[1] == list(range(60))
 
 
 def test_an_encoder_that_fails_at_the_end_is_said_too(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from recorderd.finisher.fingerprint import unwatched
 from recorderd.finisher.transcode import transcode
 from recorderd.mp4.boxes import is_closed
 from recorderd.store.chores import Chores, Transcoded
+from tests.engine.pictures import X264_BESIDE
 from tests.finisher.archive import TAGS, TIMES, Archive, facts_of, write_mjpeg
 
 
@@ -316,3 +317,15 @@ def test_video_that_is_not_there(archive: Archive) -> None:
     recording_id = archive.add(there=False)
     with pytest.raises(StorageError, match="No such file"):
         transcode(archive.finished(recording_id), archive.settings, _go_on)
+
+
+def test_a_program_beside_the_finisher_can_do_it_too(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = EncoderProof("libx264", "ultrafast", True, True, 90.0, "")
+    monkeypatch.setattr(probe, "probe_all", lambda *_, **__: (proof,))
+    monkeypatch.setattr(module, "kind_named", lambda _name: X264_BESIDE)
+    done, path, _ = _transcode(archive)
+    assert done is not None
+    assert (done.codec, done.frames, done.encoder) == ("h264", len(TIMES), "libx264")
+    assert facts_of(path).times == TIMES
