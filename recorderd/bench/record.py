@@ -24,7 +24,7 @@ from recorderd.bench.report import number, table, tell
 from recorderd.bench.trials import before_a_clip, one_after_another
 from recorderd.core.model import Mode
 from recorderd.doctor.encoders import encoder_table
-from recorderd.engine import mode
+from recorderd.engine import encoder_program, mode
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 from recorderd.engine.packets import StreamDescription
 from recorderd.engine.sources.bench_script import Scene
@@ -156,25 +156,31 @@ def ffmpegs() -> list[Peer]:
 
 def command(peer: Peer, case: Case, clip: Path, target: Path, kind: EncoderKind) -> list[str]:
     """What ffmpeg is told: the same encoder with the same options at the same pace."""
+    before: Sequence[str] = ()
+    how = ["-c:v", "copy"]
     if case.mode is Mode.ENCODE:
-        settings = Settings()
-        request = EncodeRequest.for_stream(_camera(case), settings.recording)
-        options = [
-            word
-            for name, value in kind.variants[0].options_for(request).items()
-            for word in (f"-{name}", value)
-        ]
-        group = str(round(case.rate * settings.recording.gop_seconds))
-        # The camera's range is kept, as ours does.
-        pixels = "yuvj420p" if kind.pixel_format == "yuv420p" else kind.pixel_format
-        how = ["-c:v", kind.name, *options, "-bf", "0", "-g", group, "-pix_fmt", pixels]
-    else:
-        how = ["-c:v", "copy"]
+        request = EncodeRequest.for_stream(_camera(case), Settings().recording)
+        how = _encoding(kind, request)
+        before = kind.variants[0].before_input
     return [
-        *(peer.program, "-nostdin", "-loglevel", "error", "-re", "-i", str(clip)),
+        *(peer.program, "-nostdin", "-loglevel", "error", *before, "-re", "-i", str(clip)),
         *how,
         *("-y", str(target)),
     ]
+
+
+def _encoding(kind: EncoderKind, request: EncodeRequest) -> list[str]:
+    if kind.beside:
+        return encoder_program.encoding(kind, request)
+    options = [
+        word
+        for name, value in kind.variants[0].options_for(request).items()
+        for word in (f"-{name}", value)
+    ]
+    group = str(round(request.rate * Fraction(request.gop_seconds)))
+    # The camera's range is kept, as ours does.
+    pixels = "yuvj420p" if kind.pixel_format == "yuv420p" else kind.pixel_format
+    return ["-c:v", kind.name, *options, "-bf", "0", "-g", group, "-pix_fmt", pixels]
 
 
 def _has(peer: Peer, encoder: str) -> bool:

@@ -278,6 +278,17 @@ def arguments(kind: EncoderKind, request: EncodeRequest) -> list[str]:
     A picture that is damaged in part is none. Times are kept as they are, and keyframes come
     when the clock says so, as in a recording of the engine's own.
     """
+    return [
+        *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"),
+        *kind.variants[0].before_input,
+        *("-err_detect", "explode", "-copyts", "-f", "nut", "-i", "pipe:0"),
+        *encoding(kind, request),
+        *("-flush_packets", "1", "-write_index", "0", "-f", "nut", "pipe:1"),
+    ]
+
+
+def encoding(kind: EncoderKind, request: EncodeRequest) -> list[str]:
+    """The part between input and output: what becomes of a picture."""
     variant = kind.variants[0]
     options = [
         word for name, value in variant.options_for(request).items() for word in (f"-{name}", value)
@@ -285,9 +296,6 @@ def arguments(kind: EncoderKind, request: EncodeRequest) -> list[str]:
     gop = f"{request.gop_seconds:g}"
     keyframes = f"expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+{gop}-{_half(request)}))"
     return [
-        *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"),
-        *variant.before_input,
-        *("-err_detect", "explode", "-copyts", "-f", "nut", "-i", "pipe:0"),
         *(("-vf", variant.filters_for(request)) if variant.filters else ()),
         *("-fps_mode", "passthrough", "-enc_time_base", "1:90000"),
         *("-c:v", kind.name, *options),
@@ -295,7 +303,6 @@ def arguments(kind: EncoderKind, request: EncodeRequest) -> list[str]:
         *("-force_key_frames", keyframes),
         *("-color_range", "pc" if request.full_range else "tv"),
         *("-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "bt709"),
-        *("-flush_packets", "1", "-write_index", "0", "-f", "nut", "pipe:1"),
     ]
 
 

@@ -157,9 +157,14 @@ find_missing() {
     need libsystemd0 sh -c 'ldconfig -p | grep -q libsystemd.so.0'
     need avahi-daemon test -x /usr/sbin/avahi-daemon
     need udev command -v udevadm
-    if has_intel_graphics; then
+    if has_graphics_of 0x8086; then # Intel
         need intel-media-va-driver compgen -G '/usr/lib/*/dri/iHD_drv_video.so'
         need libmfx-gen1.2 compgen -G '/usr/lib/*/libmfx-gen.so.1.2'
+        need ffmpeg command -v ffmpeg
+    fi
+    if has_graphics_of 0x1002; then # AMD
+        need mesa-va-drivers compgen -G '/usr/lib/*/dri/radeonsi_drv_video.so'
+        need ffmpeg command -v ffmpeg
     fi
 }
 
@@ -170,8 +175,9 @@ need_swig() {
     fi
 }
 
-has_intel_graphics() {
-    grep -qs 0x8086 /sys/class/drm/renderD*/device/vendor
+# has_graphics_of VENDOR
+has_graphics_of() {
+    grep -qs "$1" /sys/class/drm/renderD*/device/vendor
 }
 
 install_packages() {

@@ -44,6 +44,14 @@ def test_ffmpeg_is_told_to_use_the_same_encoder_in_the_same_way() -> None:
     assert words[-1] == "out.mp4"
 
 
+def test_ffmpeg_is_told_what_the_program_beside_the_engine_is_told() -> None:
+    vaapi = kind_named("h264_vaapi")
+    told = " ".join(command(Peer("f", "f"), ENCODED, CLIP, TARGET, vaapi))
+    assert "-hwaccel vaapi" in told.partition(" -i ")[0]
+    assert "scale_vaapi=w=3840:h=2160" in told
+    assert "-c:v h264_vaapi" in told
+
+
 def test_ffmpeg_copies_where_we_do() -> None:
     told = " ".join(command(Peer("f", "f"), COPIED, CLIP, TARGET, KIND))
     assert "-c:v copy" in told
