@@ -216,7 +216,7 @@ class LabelSettings:
     scans_per_second: float = option(
         6.0, "How often to look for labels while none is there", minimum=1, maximum=30
     )
-    second_reader: bool = option(True, "Let zxing-cpp try where zbar finds nothing")
+    second_reader: bool = option(True, "Read with zxing-cpp, too, not with zbar alone")
     dwell_seconds: float = option(
         0.6, "How long the label must be shown to stop the recording", minimum=0, maximum=10
     )

@@ -35,7 +35,18 @@ def add_benchmarks(
         benchmarks,
     )
     scanner.add_argument(
-        "target", type=Path, metavar="TARGET", help="a folder of pictures, a picture or a video"
+        "target",
+        type=Path,
+        nargs="?",
+        metavar="TARGET",
+        help="a folder of pictures, a picture or a video (default: made-up pictures of a bench)",
+    )
+    scanner.add_argument(
+        "--pictures",
+        type=positive,
+        default=200,
+        metavar="N",
+        help="made-up pictures with a label (default: 200)",
     )
     search = add(
         "search",
@@ -78,9 +89,11 @@ def positive(argument: str) -> int:
 
 def _scanner(options: argparse.Namespace, loaded: LoadedSettings) -> int:
     from recorderd import logs
-    from recorderd.bench import scanner
+    from recorderd.bench import scanner, scanner_scenes
 
     logs.set_up(loaded.settings.log, "bench")
+    if options.target is None:
+        return scanner_scenes.run(loaded.settings.labels, options.pictures, options.json)
     return scanner.run(options.target, loaded.settings.labels, options.json)
 
 

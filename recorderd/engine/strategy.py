@@ -104,12 +104,17 @@ def _bounds(code: Code) -> Region:
 _ZBAR_SIDE = 240
 """Longest side to which a region is brought for zbar (measured: best of 160 to 480)."""
 _THRESHOLD_SIDE = 360
-_ZXING_SIDE = 800
+_ZXING_SIDE = 1000
+"""Longest side, in pixels, to which a region is brought for zxing-cpp, but at most twice as
+large as it came: that reads small labels in 96 of 100 pictures, and 91 as they came (measured)."""
+_SHARPENED_SIDE = 800
+_REDUCED_SIDE = 480
 _REGIONS_TRIED = 3
 """The true label is nearly always the likeliest region (measured: 115 of 115 found)."""
 _OTHERS_EVERY = 3
 _ATTEMPT_EVERY = 4
-_REST_SCANS = 12
+_FIRST_REST_SCANS = 12
+_LONGEST_REST_SCANS = 96
 _CHANGED_BY = 16
 _TRACKING_MARGIN = 0.35
 
@@ -118,9 +123,11 @@ class CombinedReader:
     """The station's strategy: little work on every picture, more where it can pay.
 
     Every picture: look again where codes were last seen, find label-like regions on the
-    reduced picture, zbar on the best of them, then zxing-cpp on the half-size picture and
-    on the regions. If all that found nothing, now and then one costlier attempt. A picture
-    that does not change gets all of these attempts, one a scan, then a rest.
+    reduced picture, and read the best of them: zxing-cpp enlarged, then sharpened, then zbar
+    (measured on regions of 4K: 96, 95 and 70 of 100 in 0.6, 0.4 and 1.4 ms); then zxing-cpp on
+    the half-size picture. If all that found nothing, now and then one costlier attempt. A
+    picture that does not change gets all of these attempts, one a scan, then a rest, which is
+    longer each time.
     """
 
     def __init__(
@@ -133,17 +140,18 @@ class CombinedReader:
         self._zxing = ZxingReader(symbologies, thorough=False)
         self._zxing_thorough = ZxingReader(symbologies, thorough=True)
         self._attempts: tuple[Callable[[_Look], None], ...] = (
-            self._zbar_on_thresholded_regions,
+            self._zxing_on_sharpened_and_enlarged,
             self._thoroughly_on_half,
             self._zbar_on_thresholded_regions,
-            self._zbar_on_everything,
-            self._zbar_on_thresholded_regions,
+            self._zxing_on_reduced,
             self._zxing_on_everything,
+            self._zbar_on_everything,
         )
         self._scans = 0
         self._misses = 0
         self._misses_while_still = 0
         self._next_attempt = 0
+        self._rest_scans = _FIRST_REST_SCANS
         self._regions: list[Region] = []
         self._remembered: tuple[Region, ...] = ()
         self._reference: Luma | None = None
@@ -189,6 +197,7 @@ class CombinedReader:
                 return False
         self._reference = small
         self._misses_while_still = 0
+        self._rest_scans = _FIRST_REST_SCANS
         return True
 
     def _resting(self) -> bool:
@@ -196,28 +205,37 @@ class CombinedReader:
         beyond = self._misses_while_still - len(self._attempts)
         if beyond < 0:
             return False
-        self._misses_while_still = 0 if beyond + 1 >= _REST_SCANS else self._misses_while_still + 1
+        if beyond + 1 < self._rest_scans:
+            self._misses_while_still += 1
+        else:
+            self._misses_while_still = 0
+            self._rest_scans = min(2 * self._rest_scans, _LONGEST_REST_SCANS)
         return True
 
     def _track(self, look: _Look) -> None:
         for region in self._remembered:
-            if look.use_zbar and self._zbar_on(look, region):
+            if look.use_zxing and self._zxing_on(look, region):
                 continue
-            if look.use_zxing:
-                self._zxing_on(look, region)
+            if look.use_zbar:
+                self._zbar_on(look, region)
 
     def _search(self, look: _Look) -> None:
         found = locate(look.levels[-1])
         self._regions = [region for region in found if not look.codes.covers(region)]
-        if look.use_zbar:
-            for region in self._regions[:_REGIONS_TRIED]:
-                self._zbar_on(look, region)
+        likeliest = self._regions[:_REGIONS_TRIED]
+        ways = [self._zxing_on, self._zxing_on_sharpened] if look.use_zxing else []
+        ways += [self._zbar_on] if look.use_zbar else []
+        for way in ways:
+            for region in likeliest:
+                way(look, region)
+            if look.codes.all:
+                break
         if look.use_zxing and (self._others_due or self._bars_wanted or not look.codes.all):
             look.codes.add(self._zxing.read(look.half), scale=look.half_scale)
         elif self._bars_wanted:
             look.codes.add(self._zbar.read(look.half), scale=look.half_scale)
         if look.use_zxing and not look.codes.all:
-            for region in self._regions:
+            for region in self._regions[_REGIONS_TRIED:]:
                 self._zxing_on(look, region)
 
     def _attempt(self, look: _Look) -> None:
@@ -233,13 +251,34 @@ class CombinedReader:
         return look.codes.add(self._zbar.read(prepared), left, top, scale)
 
     def _zxing_on(self, look: _Look, region: Region) -> bool:
+        return self._zxing_prepared(look, region, 2.0, _ZXING_SIDE)
+
+    def _zxing_on_sharpened(self, look: _Look, region: Region) -> bool:
+        """For labels out of focus or in motion."""
+        return self._zxing_prepared(look, region, 1.0, _SHARPENED_SIDE, sharpened=1.5)
+
+    def _zxing_on_sharpened_and_enlarged(self, look: _Look) -> None:
+        for region in self._regions[:_REGIONS_TRIED] if look.use_zxing else ():
+            self._zxing_prepared(look, region, 2.0, _ZXING_SIDE, sharpened=3.0)
+
+    def _zxing_on_reduced(self, look: _Look) -> None:
+        """For large labels, of which film and folds bend every module."""
+        for region in self._regions[:_REGIONS_TRIED] if look.use_zxing else ():
+            self._zxing_prepared(look, region, 2.0, _REDUCED_SIDE)
+
+    def _zxing_prepared(
+        self, look: _Look, region: Region, enlarged: float, side: int, sharpened: float = 0.0
+    ) -> bool:
+        """Brought to `side` pixels, but enlarged at most so much; `sharpened` is the sigma, in
+        pixels, of what is taken away."""
         crop, left, top = region.crop(look.luma)
         if crop.size == 0:
             return False
-        scale = 1.0
-        if max(crop.shape) > _ZXING_SIDE:
-            crop, scale = _resized(crop, _ZXING_SIDE)
-        return look.codes.add(self._zxing_thorough.read(crop), left, top, scale)
+        prepared, scale = _resized(crop, min(round(enlarged * max(crop.shape)), side))
+        if sharpened:
+            soft = cv2.GaussianBlur(prepared, (0, 0), sharpened)
+            prepared = np.asarray(cv2.addWeighted(prepared, 2.0, soft, -1.0, 0.0), dtype=np.uint8)
+        return look.codes.add(self._zxing_thorough.read(prepared), left, top, scale)
 
     def _zbar_on_thresholded_regions(self, look: _Look) -> None:
         if not look.use_zbar:
@@ -293,5 +332,7 @@ def _resized(luma: Luma | cv2.typing.MatLike, longest_side: int) -> tuple[Luma, 
     height, width = luma.shape[:2]
     scale = longest_side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    if size == (width, height):
+        return np.asarray(luma, dtype=np.uint8), 1.0
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(luma, size, interpolation=way), dtype=np.uint8), scale

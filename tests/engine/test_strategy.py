@@ -63,8 +63,8 @@ def test_a_code_read_at_once_does_not_hide_one_that_only_zxing_reads() -> None:
     shown = place(shown, np.ascontiguousarray(qr("ORD-3", 6)[:, ::-1]), (0.75, 0.5))
     reader = _reader()
     seen = [{code.text for code in reader.read(shown, use_zbar=True)} for _ in range(6)]
-    assert seen[0] == {"PRODUCT"}
-    assert {"PRODUCT", "ORD-3"} in seen
+    assert all("PRODUCT" in texts for texts in seen)
+    assert {"PRODUCT", "ORD-3"} in seen[:3]
 
 
 def test_an_inverted_label_needs_the_second_reader() -> None:
