@@ -12,6 +12,13 @@ KERNEL_CLOCK_LIMIT: Nanoseconds = 10 * NANOSECONDS_PER_SECOND
 ANCHOR_LIMIT: Nanoseconds = 2 * NANOSECONDS_PER_SECOND
 """A live stream whose timestamps are further behind the arrival has jumped."""
 
+DRIFT_WINDOW: Nanoseconds = 10 * NANOSECONDS_PER_SECOND
+"""Among the pictures of so much time one has come without delay."""
+
+_FASTEST_CORRECTION = 1000
+"""One part in so many: ten times what a camera's quartz errs by (50 to 100 ppm), and nobody
+sees a picture that is shown 33 us later."""
+
 _SMALLEST_STEP: Nanoseconds = 100_000
 """Between pictures that would otherwise have the same time: 9 ticks of a 1/90000 grid."""
 _MOST_REORDERED = 4
@@ -50,6 +57,8 @@ class AnchoredClock:
     the arrival (a camera that was restarted or whose clock was set), and whenever it is
     ahead of the arrival, since no picture comes before it was taken: the first pictures
     have waited in buffers while the stream was opened, so the first anchor is too late.
+    A camera whose quartz is slow falls behind by up to a third of a second an hour: when not
+    one picture of `DRIFT_WINDOW` has come without delay, the anchor follows, too slowly to see.
     """
 
     def __init__(self, time_base: Fraction, period_ns: Nanoseconds, *, live: bool) -> None:
@@ -58,6 +67,9 @@ class AnchoredClock:
         self._live = live
         self._anchor: tuple[int, Nanoseconds] | None = None
         self._last_decode_ns: Nanoseconds | None = None
+        self._window_ends_ns: Nanoseconds | None = None
+        self._least_delay_ns: Nanoseconds = 0
+        self._behind_ns: Nanoseconds = 0
 
     def times(
         self, pts: int | None, dts: int | None, arrival_ns: Nanoseconds
@@ -73,6 +85,9 @@ class AnchoredClock:
                 captured = arrival_ns
             if self._anchor is None:
                 self._anchor = (pts, captured)
+                self._window_ends_ns = None
+            if self._live:
+                self._follow(captured, arrival_ns)
             decode = self._decode_time(captured, dts, arrival_ns)
         if last is not None and decode <= last:
             decode = last + _SMALLEST_STEP
@@ -84,6 +99,22 @@ class AnchoredClock:
             return arrival_ns
         anchor_ticks, anchor_ns = self._anchor
         return anchor_ns + ticks_to_nanoseconds(ticks - anchor_ticks, self._time_base)
+
+    def _follow(self, captured_ns: Nanoseconds, arrival_ns: Nanoseconds) -> None:
+        assert self._anchor is not None  # noqa: S101 - for the type checker
+        delay_ns = arrival_ns - captured_ns
+        if self._window_ends_ns is None:
+            self._least_delay_ns, self._behind_ns = delay_ns, 0
+            self._window_ends_ns = arrival_ns + DRIFT_WINDOW
+        elif arrival_ns < self._window_ends_ns:
+            self._least_delay_ns = min(self._least_delay_ns, delay_ns)
+        else:
+            self._behind_ns, self._least_delay_ns = self._least_delay_ns, delay_ns
+            self._window_ends_ns = arrival_ns + DRIFT_WINDOW
+        step_ns = min(self._behind_ns, self._period_ns // _FASTEST_CORRECTION)
+        self._behind_ns -= step_ns
+        ticks, anchor_ns = self._anchor
+        self._anchor = (ticks, anchor_ns + step_ns)
 
     def _decode_time(
         self, captured: Nanoseconds, dts: int | None, arrival_ns: Nanoseconds

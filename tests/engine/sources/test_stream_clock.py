@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -158,3 +159,49 @@ def test_whatever_comes_decoding_order_rises(
         assert decode <= captured
         assert last is None or decode > last
         last = decode
+
+
+# --- long runs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ppm", "rate"),
+    [(-100, Fraction(30_000, 1001)), (100, Fraction(30)), (0, Fraction(30)), (-50, None)],
+    ids=str,
+)
+def test_after_eight_hours_times_are_as_true_as_at_the_beginning(
+    ppm: int, rate: Fraction | None
+) -> None:
+    """A camera with a quartz of its own, over a network that now and then takes longer; without
+    a rate its pictures come as they like."""
+    random = Random(ppm)
+    clock = AnchoredClock(VIDEO, PERIOD, live=True)
+    worst = 0
+    steps: list[int] = []
+    taken, before = NOW, None
+    while taken < NOW + 8 * 3600 * SECOND:
+        between = 1 / rate if rate else Fraction(random.randint(20, 90), 1000)
+        taken += round(between * SECOND)
+        own = (taken - NOW) * (1_000_000 + ppm) // 1_000_000
+        late = random.randint(0, 15_000_000) + (random.random() < 0.01) * 200_000_000
+        ticks = nanoseconds_to_ticks(own, VIDEO)
+        captured, _ = clock.times(ticks, ticks, taken + late)
+        worst = max(worst, abs(captured - taken))
+        if before is not None:
+            steps.append(abs((captured - before[0]) - (taken - before[1])))
+        before = captured, taken
+    assert worst <= PERIOD
+    # Of one picture to the next nobody sees it, but for the few when the stream begins.
+    assert sorted(steps)[-30] < 2_000_000
+
+
+def test_a_network_that_stands_still_for_a_moment_moves_nothing() -> None:
+    clock = AnchoredClock(VIDEO, PERIOD, live=True)
+    for number in range(3000):
+        arrival = NOW + number * PERIOD
+        # A second and a half without any, then all at once; and again.
+        held = NOW + (number // 45 * 45 + 44) * PERIOD
+        moment = held if 600 < number < 2000 else arrival
+        captured, _ = clock.times(3000 * number, 3000 * number, moment)
+        assert captured == pytest.approx(arrival, abs=1_000_000)
