@@ -31,6 +31,7 @@ class Clip:
     rate: int
     scenes: Callable[[float], Scene]
     codec: str = "mjpeg"
+    size: tuple[int, int] = SIZE
 
     @property
     def pictures(self) -> int:
@@ -54,15 +55,15 @@ def with_label(scene: Scene, order_id: str) -> Scene:
 
 
 def write(clip: Clip, path: Path) -> None:
-    """Make the video file, 3840x2160. Raises OSError, av.FFmpegError."""
-    pictures = BenchPictures(*SIZE)
+    """Make the video file. Raises OSError, av.FFmpegError."""
+    pictures = BenchPictures(*clip.size)
     jpegs = (
         pictures.jpeg(clip.scenes(number / clip.rate), number) for number in range(clip.pictures)
     )
     if clip.codec == "mjpeg":
-        write_jpegs(path, jpegs, clip.rate, SIZE)
+        write_jpegs(path, jpegs, clip.rate, clip.size)
     else:
-        write_encoded(path, jpegs, clip.rate, SIZE, clip.codec)
+        write_encoded(path, jpegs, clip.rate, clip.size, clip.codec)
 
 
 def write_jpegs(path: Path, jpegs: Iterable[bytes], rate: int, size: tuple[int, int]) -> None:

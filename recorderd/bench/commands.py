@@ -62,6 +62,20 @@ def add_benchmarks(
         metavar="N",
         help="recordings in the catalogue (default: 1000000)",
     )
+    soak = add(
+        "soak",
+        _soak,
+        "measure what memory does while thousands of orders are recorded",
+        "recorderd bench soak --orders 2000",
+        benchmarks,
+    )
+    soak.add_argument(
+        "--orders",
+        type=positive,
+        default=2000,
+        metavar="N",
+        help="orders that are recorded, 1.5 seconds each (default: 2000)",
+    )
     others = [
         add(name, command, f"measure {what}", f"recorderd bench {name} --json", benchmarks)
         for name, command, what in (
@@ -70,9 +84,10 @@ def add_benchmarks(
             ("record", _record, "what recording costs, beside the ffmpeg program"),
             ("watch", _watch, "what it costs to watch a bench while nothing is recorded"),
             ("lamp", _lamp, "how soon after a label can be read the lamp answers"),
+            ("saving", _saving, "how soon after the stop a recording is saved"),
         )
     ]
-    for added in (scanner, search, *others):
+    for added in (scanner, search, soak, *others):
         add_json(added)
 
 
@@ -131,3 +146,15 @@ def _lamp(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
     from recorderd.bench import lamp
 
     return lamp.run(options.json)
+
+
+def _saving(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
+    from recorderd.bench import saving
+
+    return saving.run(options.json)
+
+
+def _soak(options: argparse.Namespace, _loaded: LoadedSettings) -> int:
+    from recorderd.bench import soak
+
+    return soak.run(options.orders, options.json)

@@ -37,15 +37,23 @@ def one_after_another(
 
 
 def before_a_clip(
-    folder: Path, clip: Path, rate: float, recording: Mapping[str, Any], *, loop: bool = False
+    folder: Path,
+    clip: Path,
+    rate: float,
+    recording: Mapping[str, Any],
+    *,
+    labels: Mapping[str, Any] | None = None,
+    loop: bool = False,
 ) -> TryOut:
-    """A station whose camera is a video file, with these settings of the section [recording]."""
+    """A station whose camera is a video file, with these settings of the sections [recording]
+    and [labels]."""
     return TryOut(
         folder,
         {
             "station": {"name": "bench"},
             "camera": {"source": f"file:{clip}", "loop": loop, "rate": float(rate)},
             "recording": recording,
+            "labels": labels or {},
             "storage": {"minimum_free_gigabytes": 1.0},
             "web": {"address": "127.0.0.1", "port": free_port()},
         },

@@ -162,7 +162,7 @@ class TryOut:
             order, seconds = status.get("order"), status.get("recording_seconds") or 0.0
             if order in presses and seconds >= presses[order]:
                 del presses[order]
-                self._press()
+                self.press()
             last_order = order or last_order
             if last_order == orders[-1].order_id and status.get("phase") == Phase.READY:
                 return
@@ -194,7 +194,8 @@ class TryOut:
             raise self._did_not_start()
         return self._station
 
-    def _press(self) -> None:
+    def press(self) -> None:
+        """Step on the pedal, for a moment."""
         if self._panel is None:
             return
         self.presses.append(time.monotonic())
