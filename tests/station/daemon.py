@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,24 @@ class Daemon:
         self.panel_lines: list[dict[str, Any]] = []
         self._changed = threading.Condition()
 
-    def start(self, *options: str, environment: Mapping[str, str] | None = None) -> Daemon:
-        """Options are those of `recorderd run`; the environment is added to ours."""
+    def start(
+        self,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
+    ) -> Daemon:
+        """Options are those of `recorderd run`; the environment is added to ours. `launcher` is
+        a program that becomes the one that is named after its own arguments."""
         self.log = self.folder / "station.log"
-        command = [sys.executable, "-m", "recorderd", "run", "--config", str(self.config)]
+        command = [
+            *launcher,
+            sys.executable,
+            "-m",
+            "recorderd",
+            "run",
+            "--config",
+            str(self.config),
+        ]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*command, *options],
