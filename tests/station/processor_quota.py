@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 _PERIOD_MICROSECONDS = 100_000
+_PATIENCE_SECONDS = 20.0
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -56,8 +58,17 @@ class Quota:
         return ("sh", "-c", join, "sh")
 
     def remove(self) -> None:
-        """When all of them have ended."""
-        self._group.rmdir()
+        """All of them have been killed; the last may still be on its way out."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                self._group.rmdir()
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
 
 @contextmanager

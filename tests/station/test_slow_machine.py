@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +35,7 @@ def daemon(folder: Path, codec: str = "mjpeg") -> Daemon:
     write_clip(clip, [(3.0, None), (2.0, "ORDER-1"), (10.0, None)], RATE, codec, SIZE)
     sections: dict[str, dict[str, Any]] = {
         "camera": {"source": f"file:{clip}", "rate": float(RATE), "loop": True},
-        "recording": {"pre_roll_seconds": 1.0, "buffer_megabytes": 24, "maximum_seconds": 60.0},
+        "recording": {"pre_roll_seconds": 1.0, "buffer_megabytes": 24, "maximum_seconds": 600.0},
         "labels": {"on_same_label": "ignore"},
     }
     return Daemon(folder, sections)
@@ -73,9 +74,10 @@ def test_an_order_goes_on_when_the_machine_becomes_slow(tmp_path: Path, quota: Q
         station.wait_until(lambda status: (status.get("mode") or {}).get("mode") == "defer", 60)
         quota.cores = PLENTY
         station.wait_until(lambda status: (status.get("recording_seconds") or 0) > 15)
+        pressed = time.monotonic()
         station.press("press")
+        station.wait_for(Signal.SAVED, after=pressed)
         station.press("release")
-        station.wait_for(Signal.SAVED)
         parts = station.rows()
     assert [(part.part, part.mode) for part in parts] == [(1, "encode"), (2, "defer")]
     assert parts[0].stop_reason == "encoder-too-slow"
