@@ -27,7 +27,7 @@ from recorderd.core.model import NANOSECONDS_PER_SECOND, Mode
 from recorderd.core.signals import Signal
 from recorderd.doctor.encoders import encoder_table
 from recorderd.engine.footage_file import BEGINNING_TAG
-from recorderd.engine.scan_feed import luma_of
+from recorderd.engine.luma import luma_of
 from recorderd.engine.sources.bench_scene import read_counter
 from recorderd.engine.sources.bench_script import Scene
 from recorderd.settings import Settings

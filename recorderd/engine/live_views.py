@@ -15,9 +15,10 @@ from recorderd.core.labels import in_zone, meaning_of
 from recorderd.core.model import Code, Nanoseconds, Order, Symbology, nanoseconds
 from recorderd.core.rules import LabelRules
 from recorderd.engine.locator import Luma, Region
+from recorderd.engine.luma import luma_of
 from recorderd.engine.module_size import module_pixels
 from recorderd.engine.picture_quality import exposure_of, focus_of
-from recorderd.engine.scan_feed import ScannedPicture, luma_of
+from recorderd.engine.scan_feed import ScannedPicture
 from recorderd.engine.stills import jpeg_of
 
 VIEW_WIDTH = 960

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import av
-import numpy as np
 
 from recorderd.core.events import FaultCleared, FaultRaised, FrameScanned
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Code, Fault, Nanoseconds, nanoseconds
-from recorderd.engine.decoding import decoder_for
 from recorderd.engine.histogram import NO_SCANS
-from recorderd.engine.locator import Luma
-from recorderd.engine.native_packet import native_packet
-from recorderd.engine.packet_buffer import PacketReader
+from recorderd.engine.inter_pictures import InterPictures
+from recorderd.engine.luma import luma_of
+from recorderd.engine.newest_pictures import NewestPictures, ScanPictures
 from recorderd.engine.packet_sizes import PacketSizes
 from recorderd.engine.packets import Packet
 from recorderd.engine.scanner import Scanner
@@ -52,16 +50,6 @@ class ScannedPicture:
 
 Onlooker: TypeAlias = Callable[[ScannedPicture], None]
 """Is shown each picture that was scanned. Must return at once."""
-
-
-def luma_of(frame: av.VideoFrame) -> Luma:
-    """The picture's brightness, shape (height, width), without copying where that is possible."""
-    name = frame.format.name
-    if name.startswith(("yuv4", "yuvj4", "nv", "gray")) and not name.endswith(("le", "be")):
-        plane = frame.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        return rows[: frame.height, : frame.width]
-    return frame.reformat(format="gray").to_ndarray().astype(np.uint8, copy=False)
 
 
 class ScanFeed:
@@ -154,10 +142,10 @@ class ScanFeed:
         """Scan until there is another session. Raises DeviceError if it cannot be decoded."""
         intra = session.description.intra_only
         self._sizes = PacketSizes()
-        pictures = (
-            _NewestPictures(self, session, self._clock)
+        pictures: ScanPictures = (
+            NewestPictures(self, session, self._clock)
             if intra
-            else _EveryPicture(session, self._clock)
+            else InterPictures(session, self._clock)
         )
         with closing(pictures):
             while not self._closing and self._session is session:
@@ -246,88 +234,3 @@ class ScanFeed:
             return
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._offer is not None, seconds)
-
-
-class _NewestPictures:
-    """For cameras whose every picture stands alone: decode only what is scanned.
-
-    While a recording decodes at the camera's pace its pictures are used; decoding one here
-    would cost a fifth of a core for nothing.
-    """
-
-    OFFER_WAIT_SECONDS = 0.1
-
-    def __init__(self, feed: ScanFeed, session: Session, clock: Callable[[], Nanoseconds]) -> None:
-        self.decoding_ns: Nanoseconds = 0
-        """What decoding the last picture took here."""
-        self._clock = clock
-        self._feed = feed
-        self._buffer = session.buffer
-        self._decoder = decoder_for(session.description)
-        self._sequence = 0
-
-    def next(self) -> tuple[Packet, av.VideoFrame] | None:
-        self._feed.wait_for_offer(self.OFFER_WAIT_SECONDS)
-        offer = self._feed.take_offer(self._sequence)
-        if offer is not None:
-            self._sequence, self.decoding_ns = offer[0].sequence, 0
-            return offer
-        packet = self._buffer.newest_after(self._sequence, 0.1)
-        if packet is None:
-            return None
-        self._sequence = packet.sequence
-        began_ns = self._clock()
-        try:
-            frames = self._decoder.decode(native_packet(packet.data))
-        except av.FFmpegError:
-            return None
-        finally:
-            self.decoding_ns = self._clock() - began_ns
-        return (packet, frames[0]) if frames else None
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class _EveryPicture:
-    """For cameras with inter pictures (H.264): all must be decoded to see the newest one."""
-
-    decoding_ns: Nanoseconds = 0
-    """All are decoded, whether they are scanned or not: it is no part of a scan."""
-
-    def __init__(self, session: Session, clock: Callable[[], Nanoseconds]) -> None:
-        self._reader: PacketReader = session.buffer.reader(clock())
-        self._decoder = decoder_for(session.description)
-        # Each thread more holds a picture back for the time of one.
-        self._decoder.thread_count = 2
-        self._packets: dict[int, Packet] = {}
-
-    def next(self) -> tuple[Packet, av.VideoFrame] | None:
-        """The newest decodable picture after reading all that has come."""
-        newest: tuple[Packet, av.VideoFrame] | None = None
-        timeout = 0.1
-        while (packet := self._reader.read(timeout)) is not None:
-            timeout = 0.0
-            self._reader.let_go(packet.captured_ns)
-            compressed = native_packet(packet.data)
-            compressed.pts = packet.sequence
-            self._packets[packet.sequence] = packet
-            try:
-                frames = self._decoder.decode(compressed)
-            except av.FFmpegError:
-                # It would go on failing for good, see EncodePipeline.
-                self._decoder.flush_buffers()
-                continue
-            for frame in frames:
-                origin = self._packets.get(frame.pts or -1)
-                if origin is not None:
-                    newest = (origin, frame)
-            self._packets = {
-                number: kept
-                for number, kept in self._packets.items()
-                if number > packet.sequence - 32
-            }
-        return newest
-
-    def close(self) -> None:
-        self._reader.close()

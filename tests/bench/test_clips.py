@@ -6,7 +6,7 @@ import av
 import pytest
 
 from recorderd.bench import clips
-from recorderd.engine.scan_feed import luma_of
+from recorderd.engine.luma import luma_of
 from recorderd.engine.sources.bench_scene import read_counter
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from recorderd.engine import decoding
 from recorderd.engine.decoding import InterDecoder, IntraDecoder, PictureDecoder, picture_decoder
+from recorderd.engine.luma import luma_of
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packets import Packet
-from recorderd.engine.scan_feed import luma_of
 from recorderd.errors import DeviceError
 from tests.engine.pictures import (
     at_rate,
