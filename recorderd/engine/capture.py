@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from recorderd.core.events import FaultRaised, SourceEnded
@@ -160,6 +160,7 @@ class Capture:
     ) -> bool:
         freezing = _FrozenPicture(self._settings, description)
         previous_ns: Nanoseconds | None = None
+        missed = 0
         self._waiting_since_ns = self._clock()
         while not self._closing.is_set():
             if buffer.ended:
@@ -170,8 +171,10 @@ class Capture:
             freezing.look(raw, self._clock())
             if problem_of(raw.data, description.codec) is not None:
                 self.counters.damaged += 1
+                missed += 1 + raw.missed
                 continue
-            packet = self._timed(raw, previous_ns)
+            packet = replace(self._timed(raw, previous_ns), missed=missed + raw.missed)
+            missed = 0
             previous_ns = packet.decode_ns
             buffer.append(packet)
             self.counters.pictures += 1

@@ -40,23 +40,29 @@ class SourcePacket:
 
     `captured_ns` is when the picture was taken, `decode_ns` its place in decoding order
     (equal without B-frames); both on CLOCK_MONOTONIC. Empty `data` is a damaged buffer.
+    `missed` pictures before it never came, as far as is known.
     """
 
     data: bytes
     captured_ns: Nanoseconds
     decode_ns: Nanoseconds
     keyframe: bool
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A checked picture in the packet buffer; `sequence` counts up by one without gaps."""
+    """A checked picture in the packet buffer; `sequence` counts up by one without gaps.
+
+    `missed` pictures before it never came, or came damaged.
+    """
 
     sequence: int
     data: bytes
     captured_ns: Nanoseconds
     decode_ns: Nanoseconds
     keyframe: bool
+    missed: int = 0
 
 
 class Source(Protocol):

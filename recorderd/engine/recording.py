@@ -75,6 +75,7 @@ class Recording:
         self._unheard = False
         self._lost_before = 0
         self._skipped = 0
+        self._missed = 0
         self._needs_keyframe = False
         self._has_read_all = False
         self._reader = session.buffer.reader(command.from_ns)
@@ -116,6 +117,7 @@ class Recording:
 
     @property
     def _dropped(self) -> int:
+        """By us. What the camera did not deliver is told, too, but cries for no help."""
         left_out = self._pipeline.left_out if self._pipeline else 0
         return self._reader.lost + self._skipped + left_out
 
@@ -259,6 +261,7 @@ class Recording:
                 if self._keeping_up is not None and self._stop_at_ns is None:
                     self._keeping_up.check(pipeline)
                 packet = self._next_packet()
+                self._missed += packet.missed if packet is not None else 0
             self._has_read_all = True
             pipeline.finish()
             self._praise(pipeline)
@@ -286,7 +289,7 @@ class Recording:
                 recording_id=self.command.recording_id,
                 bytes=size,
                 frames=pipeline.frames,
-                dropped=self._dropped,
+                dropped=self._dropped + self._missed,
                 first_ns=pipeline.first_ns,
                 duration_ns=pipeline.written_ns - pipeline.first_ns,
                 codec="h264" if self._choice.mode is Mode.ENCODE else self._codec,

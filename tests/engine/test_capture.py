@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -134,7 +135,16 @@ def test_damaged_pictures_are_left_out_and_counted() -> None:
     pictures = station.pictures()
     assert [picture.captured_ns for picture in pictures] == [TIMES[n] for n in (0, 2, 4, 5)]
     assert [picture.sequence for picture in pictures] == [1, 2, 3, 4]
+    assert [picture.missed for picture in pictures] == [0, 1, 1, 0]
     assert (station.capture.counters.pictures, station.capture.counters.damaged) == (4, 2)
+
+
+def test_what_the_source_knows_to_be_missing_is_passed_on() -> None:
+    script = [replace(shot, missed=number) for number, shot in enumerate(shots(TIMES[:4]))]
+    script[2] = replace(script[2], data=b"")
+    station = Station(FakeSource(script))
+    station.run()
+    assert [picture.missed for picture in station.pictures()] == [0, 1, 2 + 1 + 3]
 
 
 @pytest.mark.parametrize("jump", [0, -1, -SECOND, -3600 * SECOND])

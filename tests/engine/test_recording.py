@@ -307,6 +307,20 @@ def test_pictures_lost_to_the_memory_limit_are_counted(tmp_path: Path) -> None:
     assert recording.progress.dropped == captured.dropped
 
 
+def test_pictures_that_the_camera_did_not_deliver_are_told_and_are_no_alarm(tmp_path: Path) -> None:
+    packets = [
+        replace(packet, missed=5 if number == 0 else int(number in (9, 30)))
+        for number, packet in enumerate(mjpeg_packets(TIMES))
+    ]
+    bench = Bench(tmp_path, stream=(mjpeg_stream(), packets))
+    bench.film()
+    recording = bench.record("one", START)
+    recording.stop(AFTER)
+    run(recording)
+    assert bench.only(Captured).dropped == 2
+    assert recording.progress.dropped == 0
+
+
 def test_only_damaged_pictures_leave_nothing(tmp_path: Path) -> None:
     cut = [
         Packet(p.sequence, p.data[:900] + b"\xff\xd9", p.captured_ns, p.decode_ns, True)

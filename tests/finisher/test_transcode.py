@@ -329,3 +329,21 @@ def test_a_program_beside_the_finisher_can_do_it_too(
     assert done is not None
     assert (done.codec, done.frames, done.encoder) == ("h264", len(TIMES), "libx264")
     assert facts_of(path).times == TIMES
+
+
+def test_that_no_encoder_worked_once_is_not_believed_the_next_time(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = EncoderProof("libx264", "ultrafast", True, True, 90.0, "")
+    monkeypatch.setattr(
+        probe,
+        "probe_all",
+        lambda *_, anew, **__: (proof if anew else dataclasses.replace(proof, proved=False),),
+    )
+    done, _, _ = _transcode(archive)
+    assert done is not None
+    monkeypatch.setattr(
+        probe, "probe_all", lambda *_, **__: (dataclasses.replace(proof, proved=False),)
+    )
+    with pytest.raises(DeviceError, match="No encoder works"):
+        _transcode(archive)

@@ -12,6 +12,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import structlog
 from recorderd.core.model import Nanoseconds
 from recorderd.engine.packets import SourcePacket, StreamDescription
 from recorderd.engine.sources import demux, v4l2_controls
+from recorderd.engine.sources.missed_pictures import MissedPictures
 from recorderd.engine.sources.stream_clock import ArrivalClock, KernelClock, StreamClock
 from recorderd.errors import DeviceError
 from recorderd.settings import CameraSettings
@@ -62,6 +64,7 @@ class V4l2Source:
         self._interrupted = threading.Event()
         self._reader: demux.VideoReader | None = None
         self._stream_clock: StreamClock = ArrivalClock()
+        self._missed = MissedPictures()
 
     def open(self) -> StreamDescription:
         self._device = str(device_of(self._device, self._devices_folder))
@@ -97,7 +100,8 @@ class V4l2Source:
             except av.error.FFmpegError as error:
                 raise demux.device_error(error, self._device) from error
             if packet is not None:
-                return demux.source_packet(packet, self._stream_clock, self._clock())
+                taken = demux.source_packet(packet, self._stream_clock, self._clock())
+                return replace(taken, missed=self._missed.follow(taken.captured_ns))
         raise demux.interrupted(self._device)
 
     def interrupt(self) -> None:

@@ -157,19 +157,21 @@ def again(station: Station) -> Iterator[tuple[str, str]]:
 def in_4k(station: Station) -> Iterator[tuple[str, str]]:
     """The size of a real bench, at the rate that this slow machine can do."""
     station.give_camera((3840, 2160))
-    station.configure(settings(camera={"width": 3840, "height": 2160, "rate": 5.0}))
-    station.wait_ready(180)
-    record(station, ORDERS[1], 6.0)
-    row = station.rows()[-1]
-    shown = station.pictures(row)
-    require((row["width"], row["height"]) == (3840, 2160), f"the row says {row}")
-    gone = sum(missing(a or 0, b or 0) for a, b in itertools.pairwise(shown))
-    require(gone <= row["dropped"], f"{gone} pictures are missing, {row['dropped']} are told")
-    code, page = station.ask_page(f"/recordings/{row['id']}/label.jpg")
-    require(code == 200 and page[:2] == b"\xff\xd8", f"the label's photo answers {code}")
-    station.give_camera(SIZE)
-    station.configure(settings())
-    station.wait_ready()
+    try:
+        station.configure(settings(camera={"width": 3840, "height": 2160, "rate": 5.0}))
+        station.wait_ready(180)
+        record(station, ORDERS[1], 6.0)
+        row = station.rows()[-1]
+        shown = station.pictures(row)
+        require((row["width"], row["height"]) == (3840, 2160), f"the row says {row}")
+        gone = sum(missing(a or 0, b or 0) for a, b in itertools.pairwise(shown))
+        require(gone <= row["dropped"], f"{gone} pictures are missing, {row['dropped']} are told")
+        code, page = station.ask_page(f"/recordings/{row['id']}/label.jpg")
+        require(code == 200 and page[:2] == b"\xff\xd8", f"the label's photo answers {code}")
+    finally:
+        station.give_camera(SIZE)
+        station.configure(settings())
+        station.wait_ready()
     yield (
         f"an order in 4K, mode {row['mode']}",
         (f"{len(shown)} pictures, {gone} missing; photo of the label {len(page) >> 10} KB"),

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from recorderd.engine.sources.missed_pictures import MissedPictures
+
+PERIOD = 33_333_333
+
+
+def missed_in(times: list[int]) -> int:
+    missed = MissedPictures()
+    return sum(missed.follow(moment) for moment in times)
+
+
+def jittering(count: int, period: int = PERIOD) -> list[int]:
+    random = Random(1)
+    return [
+        number * period + random.randint(-period // 10, period // 10) for number in range(count)
+    ]
+
+
+def test_a_camera_that_keeps_its_rate_misses_nothing() -> None:
+    assert missed_in(jittering(1000)) == 0
+
+
+@pytest.mark.parametrize("lost", [[50], [50, 51, 52], [50, 70, 71, 300]])
+def test_what_is_missing_is_counted(lost: list[int]) -> None:
+    times = [moment for number, moment in enumerate(jittering(1000)) if number not in lost]
+    assert missed_in(times) == len(lost)
+
+
+def test_a_camera_that_takes_its_time_in_poor_light_loses_nothing_for_long() -> None:
+    bright = jittering(100)
+    dark = [bright[-1] + moment for moment in jittering(200, 2 * PERIOD)[1:]]
+    assert missed_in(bright + dark) <= 16
+    assert missed_in(dark) == 0
+
+
+def test_the_first_pictures_of_a_camera_say_nothing() -> None:
+    assert missed_in([0, PERIOD, 9 * PERIOD, 10 * PERIOD]) == 0
+
+
+def test_times_that_stand_still_are_no_reason_to_stumble() -> None:
+    assert missed_in([5, 5, 4, *(5 + n * PERIOD for n in range(1, 50))]) == 0
