@@ -14,7 +14,6 @@ import queue
 import select
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from recorderd.errors import DeviceError
 
 PROGRAM: Final = "ffmpeg"
 STUCK_SECONDS: Final = 10.0
-"""It has taken nothing, or does not end, for so long: a driver hangs."""
+"""It has taken nothing, or does not end, for so long in a trial: a driver hangs."""
 
 _BUFFER_BYTES: Final = 1 << 20
 _COMPLAINT_BYTES: Final = 2000
@@ -73,18 +72,20 @@ class EncoderProgram:
         self._kind = kind
         self._request = request
         self._stuck_seconds = stuck_seconds
-        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._output: queue.SimpleQueue[EncodedPicture | _Ended] = queue.SimpleQueue()
         self._ended: _Ended | None = None
         self._stream: StreamDescription | None = None
         self._input: OutputContainer | None = None
         try:
+            # In memory, where there is room though a disk is full.
+            self._complaints: IO[bytes] = os.fdopen(os.memfd_create("ffmpeg says"), "r+b")
+        except OSError as error:
+            raise _cannot_start(program, kind, error) from error
+        try:
             self._process = self._started(program)
         except OSError as error:
             self._complaints.close()
-            raise DeviceError(
-                f"The program {program} cannot be started: {error.strerror}", kind.remedy
-            ) from error
+            raise _cannot_start(program, kind, error) from error
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         assert self._process.stdout is not None  # noqa: S101
         self._pipe = _Pipe(self._process.stdin, stuck_seconds)
@@ -244,6 +245,10 @@ class EncoderProgram:
         return DeviceError(
             f"The ffmpeg program for {self._kind.name} {what}{said}", self._kind.remedy
         )
+
+
+def _cannot_start(program: str, kind: EncoderKind, error: OSError) -> DeviceError:
+    return DeviceError(f"The program {program} cannot be started: {error.strerror}", kind.remedy)
 
 
 class _Pipe:

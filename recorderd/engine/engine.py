@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -27,6 +27,7 @@ from recorderd.engine.live_views import LiveViews
 from recorderd.engine.messages import (
     Captured,
     Command,
+    EncoderFailed,
     FilesSetAside,
     Heartbeat,
     Hello,
@@ -204,18 +205,25 @@ class Engine:
 
     def failed(self, encoder: str, reason: str) -> None:
         """On a recording's thread: choose again among the encoders that are left."""
-        try:
+        self._outbox.put(EncoderFailed(encoder, reason))
+        with self._no_encoder_is_left_is_told():
             choice = self._chooser.failed(encoder, reason)
-        except DeviceError as error:
-            log.error("no encoder is left", problem=str(error))
-            return  # The next part tries this one again; the station's patience has an end.
-        self._choose_anew(choice, "encoder demoted", encoder=encoder, reason=reason)
+            self._choose_anew(choice, "encoder demoted", encoder=encoder, reason=reason)
 
     def fell_behind(self, encoder: str, pictures_per_second: float) -> None:
         """On a recording's thread: the pictures still to come are recorded in another way."""
-        choice = self._chooser.fell_behind(encoder, pictures_per_second)
-        speed = round(pictures_per_second, 1)
-        self._choose_anew(choice, "encoder too slow", encoder=encoder, pictures_per_second=speed)
+        facts = {"encoder": encoder, "pictures_per_second": round(pictures_per_second, 1)}
+        with self._no_encoder_is_left_is_told():
+            choice = self._chooser.fell_behind(encoder, pictures_per_second)
+            self._choose_anew(choice, "encoder too slow", **facts)
+
+    @contextlib.contextmanager
+    def _no_encoder_is_left_is_told(self) -> Iterator[None]:
+        """The next part tries the same one again; the station's patience has an end."""
+        try:
+            yield
+        except DeviceError as error:
+            log.error("no encoder is left", problem=str(error))
 
     def kept_up(self, encoder: str) -> None:
         """On a recording's thread."""
@@ -235,12 +243,8 @@ class Engine:
         def disturbed() -> bool:
             return self._leaving.is_set() or bool(self._recordings)
 
-        try:
-            choice = self._chooser.try_again(disturbed)
-        except DeviceError as error:
-            log.warning("encoders tried again", problem=str(error))
-            return
-        self._choose_anew(choice, "encoders tried again")
+        with self._no_encoder_is_left_is_told():
+            self._choose_anew(self._chooser.try_again(disturbed), "encoders tried again")
 
     def _watch_silence(self) -> bool:
         """Notice a camera that delivers nothing; True if its driver hangs beyond help."""

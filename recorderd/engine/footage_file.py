@@ -23,6 +23,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, nanoseconds
+from recorderd.engine.left_open import close_left_open
 from recorderd.errors import StorageError
 from recorderd.store.footage import FOOTAGE_MODE, sync_folder
 
@@ -109,6 +110,7 @@ class FootageFile:
             )
         self.container.metadata.update({key: _storable(text) for key, text in tags.items()})
         self.container.metadata[SYNC_TAG] = f"{sync_seconds:g}"
+        self._has_begun = False
         self._clock_track: Stream | None = None
         self._clock_second: int | None = None
         self._written = threading.Event()
@@ -134,6 +136,7 @@ class FootageFile:
         """Write one packet. Raises StorageError, also when syncing failed since the last call."""
         with storage_errors(self.path):
             self.container.mux_one(packet)
+            self._has_begun = True
             if self._sync_problem is not None:
                 raise self._sync_problem
         self._written.set()
@@ -185,6 +188,8 @@ class FootageFile:
             self.container.close()
         self._stop_syncing()
         if self._descriptor >= 0:
+            if not self._has_begun:
+                close_left_open(os.fstat(self._descriptor), but=(self._descriptor,))
             os.close(self._descriptor)
             self._descriptor = -1
 

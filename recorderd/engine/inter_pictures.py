@@ -167,7 +167,7 @@ class InterPictures:
             return None
         small = halve(pyramid(luma_of(frames[0]))[-1])
         last, self._last_glance = self._last_glance, small
-        if last is not None and int(cv2.absdiff(small, last).max()) >= _CHANGED_BY:
+        if last is not None and _differ(small, last):
             self._moved_ns = keyframe.captured_ns
             self._untold += 1
         return keyframe, frames[0]
@@ -193,3 +193,7 @@ class InterPictures:
             if number > packet.sequence - _MOST_IN_DECODER
         }
         return newest
+
+
+def _differ(one: Luma, other: Luma) -> bool:
+    return one.shape != other.shape or int(cv2.absdiff(one, other).max()) >= _CHANGED_BY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds, nanoseconds
@@ -14,10 +15,16 @@ LONG_ENOUGH: Final = nanoseconds(60)
 """A recording that lasted so long shows that its encoder holds the camera's rate."""
 
 _SHARE_OF_MEMORY: Final = 0.5
-"""Of what was free at the start; the rest has to last until the next part has begun."""
+"""Of what was free at the start; what is left has to last until the next part has begun."""
+
+_LITTLE: Final = 0.05
+"""Of the free memory: what waits now and then with an encoder that is fast enough."""
 
 _BUSY: Final = 0.8
 """Of the time. A recording that waits for its disk is late, too, and no other encoder helps."""
+
+_SLOWEST: Final = 0.1
+"""Pictures a second."""
 
 
 class EncoderJudge(Protocol):
@@ -46,8 +53,21 @@ class EncoderTooSlowError(DeviceError):
         self.pictures_per_second = pictures_per_second
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How far everything was at one moment."""
+
+    moment_ns: Nanoseconds
+    encoding_ns: Nanoseconds
+    frames: int
+
+
 class KeepingUp:
-    """Watches one recording. Used by its thread."""
+    """Watches one recording. Used by its thread.
+
+    The encoder is judged by what it did since it began to fall behind: a good hour before says
+    nothing of a processor that has become hot.
+    """
 
     def __init__(
         self,
@@ -58,17 +78,27 @@ class KeepingUp:
     ) -> None:
         self._encoder = encoder
         self._reader = reader
+        self._buffer = buffer
         self._clock = clock
-        self._began_ns = clock()
+        self._lost = reader.lost
+        free_bytes = buffer.free_bytes
+        self._too_little_bytes = _SHARE_OF_MEMORY * free_bytes
         # It begins late by the whole pre-roll, which is no fault of the encoder.
-        self._patience_bytes = reader.waiting_bytes + round(_SHARE_OF_MEMORY * buffer.free_bytes)
+        self._harmless_bytes = max(float(reader.waiting_bytes), _LITTLE * free_bytes)
+        self._since = _Mark(clock(), 0, 0)
 
     def check(self, pipeline: Pipeline) -> None:
         """Raises EncoderTooSlowError once so many pictures wait that some may soon be lost."""
-        if self._reader.waiting_bytes <= self._patience_bytes or not pipeline.frames:
+        now = _Mark(self._clock(), pipeline.encoding_ns, pipeline.frames)
+        if self._reader.waiting_bytes <= self._harmless_bytes:
+            self._since = now
             return
-        busy_ns = pipeline.encoding_ns
-        if busy_ns < _BUSY * (self._clock() - self._began_ns):
+        loses = self._reader.lost > self._lost
+        if not loses and self._buffer.free_bytes >= self._too_little_bytes:
             return
-        rate = pipeline.frames * NANOSECONDS_PER_SECOND / max(busy_ns, 1)
+        busy_ns = now.encoding_ns - self._since.encoding_ns
+        if busy_ns < _BUSY * (now.moment_ns - self._since.moment_ns):
+            return
+        frames = now.frames - self._since.frames
+        rate = max(_SLOWEST, frames * NANOSECONDS_PER_SECOND / max(busy_ns, 1))
         raise EncoderTooSlowError(self._encoder, rate)

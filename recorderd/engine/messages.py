@@ -29,7 +29,8 @@ class Hello:
     """The first message to a new engine: what it needs to know.
 
     `started_ns` is the station's own start, so that a simulated bench goes on where it would be
-    by now. `demoted` maps encoders with which an earlier engine died to what was seen.
+    by now. `demoted` maps encoders that failed in earlier engines, or with which these died, to
+    what was seen.
     """
 
     settings: Settings
@@ -151,6 +152,14 @@ class StreamOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class EncoderFailed:
+    """It failed at work: no later engine is to use it either."""
+
+    encoder: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Captured:
     """The file is closed, synced, in its final place, and both folders are synced.
 
@@ -216,6 +225,7 @@ class Inspected:
 Report: TypeAlias = (
     Heartbeat
     | StreamOpened
+    | EncoderFailed
     | Captured
     | Verified
     | NothingLeft

@@ -1,11 +1,11 @@
 """Keeps choosing how to record: from trials at first, then from what encoders do at work.
 
-An encoder that fails is not used again. One that only falls behind rests: meanwhile pictures
-are kept as they come, if they can be. When it has rested and nothing is recorded it is tried
-once more, and has to be as much faster than the camera as any other (`HEADROOM`) before it
-is used; at work, it has to fall behind the camera itself before it rests. Each time it falls
-behind, or is found too slow again, it rests twice as long: the way to record does not change
-to and fro.
+An encoder that fails is not used again while the station runs, whatever the settings wish. One
+that only falls behind rests: meanwhile pictures are kept as they come, if they can be. When it has
+rested and nothing is recorded it is tried once more, and has to be as much faster than the camera
+as any other (`HEADROOM`) before it is used; at work, it has to fall behind the camera itself before
+it rests. Each time it falls behind, or is found too slow again, it rests twice as long: the way to
+record does not change to and fro.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Trials(Protocol):
         request: EncodeRequest,
         cache_file: Path | None,
         *,
+        wanted: str,
         demoted: Mapping[str, str],
         anew: bool,
         give_up: Callable[[], bool],
@@ -86,26 +87,25 @@ class ModeChooser:
         if mode.needs_proofs(self._settings.mode, description):
             proofs = self._tried(description, anew=False, give_up=lambda: False)
         with self._lock:
+            if description != self._description:
+                self._at_work.clear()
+                self._rest = None
             self._description, self._proofs = description, proofs
-            return self._chosen(self._settings.mode, self._settings.encoder)
+            return self._chosen()
 
     def failed(self, encoder: str, reason: str) -> mode.Choice | None:
-        """It failed at work; the choice among the others, whatever the settings wish.
-
-        Raises DeviceError if none is left.
-        """
+        """It failed at work; the choice among the others. Raises DeviceError if none is left."""
         with self._lock:
             self._failed[encoder] = reason
-            return self._chosen(mode.AUTO, mode.AUTO) if self._description else None
+            return self._chosen() if self._description else None
 
     def fell_behind(self, encoder: str, pictures_per_second: float) -> mode.Choice | None:
-        """At work it was slower than the camera; the choice that follows from that."""
+        """At work it was slower than the camera; the choice that follows from that. Raises
+        DeviceError if there is none."""
         with self._lock:
             self._at_work[encoder] = pictures_per_second
             self._rest_longer()
-            if self._description is None:
-                return None
-            return self._chosen(self._settings.mode, self._settings.encoder)
+            return self._chosen() if self._description else None
 
     def kept_up(self, encoder: str) -> None:
         """It recorded for so long that its next rest may be short again."""
@@ -140,7 +140,7 @@ class ModeChooser:
                 return None
             self._at_work.clear()
             self._proofs = proofs
-            chosen = self._chosen(self._settings.mode, self._settings.encoder)
+            chosen = self._chosen()
             if chosen.mode is Mode.DEFER:
                 self._rest_longer()
             return chosen
@@ -148,14 +148,29 @@ class ModeChooser:
     def _tried(
         self, description: StreamDescription, *, anew: bool, give_up: Callable[[], bool]
     ) -> tuple[probe.EncoderProof, ...]:
+        """Of the encoder that is wished for, and of others in case that it fails."""
         request = EncodeRequest.for_stream(description, self._settings)
-        return self._trials(
-            request, self._cache_file, demoted=dict(self._failed), anew=anew, give_up=give_up
-        )
+        found: dict[tuple[str, str], probe.EncoderProof] = {}
+        for wanted in dict.fromkeys((self._settings.encoder, mode.AUTO)):
+            for proof in self._trials(
+                request,
+                self._cache_file,
+                wanted=wanted,
+                demoted=dict(self._failed),
+                anew=anew,
+                give_up=give_up,
+            ):
+                found.setdefault((proof.name, proof.variant), proof)
+        return tuple(found.values())
 
-    def _chosen(self, mode_setting: str, encoder_setting: str) -> mode.Choice:
+    def _chosen(self) -> mode.Choice:
         assert self._description is not None  # noqa: S101 - for the type checker
-        return mode.choose(mode_setting, encoder_setting, self._description, self._usable)
+        wished = self._settings.mode, self._settings.encoder
+        # What was wished for has failed once: from then on it matters more that anything works.
+        is_free = self._failed and mode.needs_proofs(wished[0], self._description)
+        return mode.choose(
+            *((mode.AUTO, mode.AUTO) if is_free else wished), self._description, self._usable
+        )
 
     @property
     def _usable(self) -> tuple[probe.EncoderProof, ...]:
@@ -176,13 +191,16 @@ class ModeChooser:
         if description is None or not mode.needs_proofs(self._settings.mode, description):
             return False
         try:
-            chosen = self._chosen(self._settings.mode, self._settings.encoder)
+            if self._chosen().mode is not Mode.DEFER:
+                return False
         except DeviceError:
             return False
-        if chosen.mode is not Mode.DEFER:
-            return False
         needed = EncodeRequest.for_stream(description, self._settings).rate_needed
-        fastest = max((proof.frames_per_second for proof in self._usable), default=0.0)
+        # At work it may have been slow for a reason that is gone: trials say what it can do.
+        fastest = max(
+            (proof.frames_per_second for proof in self._proofs if proof.name not in self._failed),
+            default=0.0,
+        )
         return fastest >= WORTH_ANOTHER_TRIAL * needed
 
     def _rest_longer(self) -> None:

@@ -28,6 +28,8 @@ DEFAULT_TIME_LIMIT = 30.0
 
 _REAP_SECONDS = 2.0
 _LOOK_SECONDS = 0.2
+_STOPPED = (-signal.SIGTERM, -signal.SIGINT)
+"""A stop of the whole service is meant for the child, too, and says nothing of the encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,17 @@ def probe_all(
     """
     cache = ProbeCache(cache_file, request_document(request), root)
     proofs: list[EncoderProof] = []
+    has_given_up = False
+
+    def gave_up() -> bool:
+        nonlocal has_given_up
+        has_given_up = has_given_up or give_up()
+        return has_given_up
+
     for kind in kinds:
         if wanted not in ("auto", kind.name):
             continue
-        if give_up():
+        if gave_up():
             break
         if demoted and kind.name in demoted:
             found = [_unproved(kind, f"it failed while recording: {demoted[kind.name]}")]
@@ -86,10 +95,11 @@ def probe_all(
         else:
             found = [] if anew else _remembered(cache, kind)
             if not found:
-                found = _try_in_child(kind, request, time_limit, command, give_up)
-                if give_up():
+                found, lasts = _try_in_child(kind, request, time_limit, command, gave_up)
+                if gave_up():
                     break
-                cache.keep(kind.name, [proof_document(proof) for proof in found])
+                if lasts:
+                    cache.keep(kind.name, [proof_document(proof) for proof in found])
         proofs += found
         if not everything and any(is_fast_enough(proof, request) for proof in found):
             break
@@ -151,7 +161,8 @@ def _try_in_child(
     time_limit: float,
     command: Sequence[str],
     give_up: Callable[[], bool],
-) -> list[EncoderProof]:
+) -> tuple[list[EncoderProof], bool]:
+    """What came of it, and whether that will be the same the next time."""
     job = {"kind": kind.name, "request": request_document(request), "time_limit": time_limit}
     try:
         child = subprocess.Popen(
@@ -164,7 +175,7 @@ def _try_in_child(
             errors="replace",
         )
     except OSError as error:
-        return [_unproved(kind, f"the trial could not be started: {error.strerror}")]
+        return [_unproved(kind, f"the trial could not be started: {error.strerror}")], False
     ending = ""
     try:
         output, complaint = _hear(child, json.dumps(job), time_limit, give_up)
@@ -185,7 +196,7 @@ def _try_in_child(
         variant = kind.variants[min(tried, len(kind.variants) - 1)].name
         why_not = ending or "the trial ended without a result"
         proofs.append(EncoderProof(kind.name, variant, False, False, 0.0, why_not))
-    return proofs
+    return proofs, child.returncode not in _STOPPED
 
 
 def _hear(

@@ -21,6 +21,9 @@ MOST_IN_PROGRAM = 150
 """Pictures that it may have taken without giving one out: its pipe holds few, its decoder and
 encoder some."""
 
+_TO_BEGIN = 2
+"""Times the usual patience, for the first picture: hardware has to wake up."""
+
 _SAME_TICKS = 2
 """Times come back from NUT rounded, by less than a hundredth of a picture."""
 
@@ -53,8 +56,10 @@ class ProgramPipeline:
         from_ns: Nanoseconds,
         wall_offset_ns: Nanoseconds,
         *,
+        patience_ns: Nanoseconds,
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
     ) -> None:
+        """`patience_ns`: a program that has pictures and gives none out for so long hangs."""
         self.frames = 0
         self.left_out = 0
         self.encoding_ns = 0
@@ -65,6 +70,8 @@ class ProgramPipeline:
         self._program = program
         self._wall_offset_ns = wall_offset_ns
         self._clock = clock
+        self._patience_ns = patience_ns
+        self._last_out_ns: Nanoseconds | None = None
         self._base_ns: Nanoseconds | None = None
         self._stream: Stream | None = None
         self._given_pts = -1
@@ -85,11 +92,18 @@ class ProgramPipeline:
         finally:
             self.encoding_ns += self._clock() - began_ns
         self._mux(self._program.ready())
-        if len(self._inside) > MOST_IN_PROGRAM:
+        if len(self._inside) > MOST_IN_PROGRAM or self._stands_still():
             raise DeviceError(
                 f"The ffmpeg program keeps {len(self._inside)} pictures and gives none out",
                 "Recording goes on with another encoder; if this comes again, restart the computer",
             )
+
+    def _stands_still(self) -> bool:
+        now = self._clock()
+        if self._last_out_ns is None:
+            self._last_out_ns = now
+        patience_ns = self._patience_ns if self.frames else _TO_BEGIN * self._patience_ns
+        return now - self._last_out_ns > patience_ns
 
     def finish(self) -> None:
         self._mux(self._program.finish())
@@ -120,6 +134,7 @@ class ProgramPipeline:
             self._inside.popleft()
             self.frames += 1
             self.written_ns = captured_ns
+            self._last_out_ns = self._clock()
 
     def _moment_of(self, pts: int) -> Nanoseconds:
         """When the picture that came back was taken; those before it were damaged."""

@@ -67,6 +67,7 @@ class Recording:
         self._make_encoder = make_encoder
         self._clock = clock
         self._stop_at_ns: Nanoseconds | None = None
+        self._waiting_at_stop = 0
         self._pipeline: Pipeline | None = None
         self._keeping_up: KeepingUp | None = None
         self._size = session.description.width, session.description.height
@@ -89,6 +90,7 @@ class Recording:
     def stop(self, at_ns: Nanoseconds) -> None:
         """End with the last picture captured before `at_ns`. Any thread; a second call is void."""
         if self._stop_at_ns is None:
+            self._waiting_at_stop = self._reader.waiting
             self._stop_at_ns = at_ns
 
     def stay_incoming(self) -> None:
@@ -312,8 +314,10 @@ class Recording:
         publish(files.incoming_video, files.video)
 
     def _praise(self, pipeline: Pipeline) -> None:
+        """Of an encoder that falls behind slowly the memory hides it for a while."""
         lasted_ns = pipeline.written_ns - pipeline.first_ns
-        if self._choice.encoder is not None and lasted_ns >= LONG_ENOUGH and not self._dropped:
+        in_time = self._waiting_at_stop < self._session.description.rate and not self._dropped
+        if self._choice.encoder is not None and lasted_ns >= LONG_ENOUGH and in_time:
             self._judge.kept_up(self._choice.encoder.name)
 
     # --- failing

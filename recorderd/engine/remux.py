@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
+from recorderd.engine import left_open
 from recorderd.engine.footage_file import storage_errors
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import Beginning, Patch
@@ -123,6 +124,7 @@ def remux(
             target.chmod(FOOTAGE_MODE)
         sync_file(target)
     except BaseException as error:
+        left_open.close_left_open(left_open.look(target))
         with contextlib.suppress(OSError):
             target.unlink(missing_ok=True)
         if isinstance(error, ValueError):

@@ -222,13 +222,13 @@ class CombinedReader:
     def _search(self, look: _Look) -> None:
         found = locate(look.levels[-1])
         self._regions = [region for region in found if not look.codes.covers(region)]
-        likeliest = self._regions[:_REGIONS_TRIED]
+        unread = self._regions[:_REGIONS_TRIED]
         ways = [self._zxing_on, self._zxing_on_sharpened] if look.use_zxing else []
         ways += [self._zbar_on] if look.use_zbar else []
         for way in ways:
-            for region in likeliest:
-                way(look, region)
-            if look.codes.all:
+            # A product's code that is read at once must not hide a label that is hard to read.
+            unread = [region for region in unread if not way(look, region)]
+            if look.codes.all and not self._others_due:
                 break
         if look.use_zxing and (self._others_due or self._bars_wanted or not look.codes.all):
             look.codes.add(self._zxing.read(look.half), scale=look.half_scale)

@@ -381,6 +381,7 @@ class Finisher:
                 self._idleness.pause_while_recording,
                 seal_original,
                 self.progress.moves,
+                self._busy_or_leaving,
             )
         except DeviceError as error:
             raise DeviceError(

@@ -34,6 +34,8 @@ _HASHED, _ENCODED = 0.05, 0.85
 _LARGEST_DIFFERENCE_S = 0.001
 _TRIAL_SECONDS = 300.0
 """Of an encoder, for each kind: with what others leave of the processor it takes its time."""
+_PATIENCE_SECONDS = 120.0
+"""With an encoder program, for the same reason."""
 _MOST_LEFT_OUT = 0.05
 """A camera now and then sends a damaged picture; of more the original may still tell more."""
 PROOFS_FILE = "encoders-when-idle.json"
@@ -55,13 +57,15 @@ def transcode(
     pause: Callable[[], bool],
     original_known: Callable[[Fingerprint], None] = lambda _: None,
     moves: Callable[[float], None] = unwatched,
+    give_up_trials: Callable[[], bool] = lambda: False,
 ) -> Transcoded | None:
     """Replace a recording's MJPEG by H.264 with the same pictures at the same times.
 
     The original stays until the new file is complete, on the disk, and was decoded from end to
     end; then one rename replaces it. `original_known` is told what the original was before
     anything is encoded, `moves` what fraction is done. May be repeated after any interruption:
-    it begins anew, or finds it done. None if `pause` asked to drop the work.
+    it begins anew, or finds it done. None if `pause` asked to drop the work, or
+    `give_up_trials` did so while encoders were tried.
     Raises DeviceError (no encoder works), StorageError.
     """
     path = settings.footage_folder / recording.path
@@ -71,12 +75,14 @@ def transcode(
         half_done.unlink(missing_ok=True)
         try:
             original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
+            if (proof := _best_encoder(path, settings, give_up_trials)) is None:
+                return None
             encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
             if original is None:
                 return None
             original_known(original)
             written = _encode(
-                path, half_done, facts, original.sha256, recording, settings, pause, encoding
+                path, half_done, facts, original.sha256, recording, settings, proof, pause, encoding
             )
             if written is None or not _check(path, half_done, written, pause, checking):
                 return None
@@ -115,6 +121,7 @@ def _encode(
     original: str,
     recording: Finished,
     settings: Settings,
+    proof: probe.EncoderProof,
     pause: Callable[[], bool],
     moves: Callable[[float], None],
 ) -> _Written | None:
@@ -122,7 +129,6 @@ def _encode(
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
         description = _description(stream)
-        proof = _best_encoder(description, settings)
         request = EncodeRequest.for_stream(description, settings.recording)
         tags = {**before.tags, "recorder_encoder": proof.name, "transcoded_from": original}
         file = FootageFile(target, tags, settings.recording.sync_seconds)
@@ -139,6 +145,7 @@ def _encode(
                 wall_ns - beginning_ns,
                 _nobody_looks,
                 is_behind=lambda: True,
+                patience_seconds=_PATIENCE_SECONDS,
             )
             cleanup.callback(pipeline.close)
             for packet in _packets(source, stream, beginning_ns):
@@ -240,11 +247,16 @@ def _description(stream: VideoStream) -> StreamDescription:
     )
 
 
-def _best_encoder(description: StreamDescription, settings: Settings) -> probe.EncoderProof:
-    """The first choice among those that proved themselves: here none has to be fast.
+def _best_encoder(
+    path: Path, settings: Settings, give_up: Callable[[], bool]
+) -> probe.EncoderProof | None:
+    """The first choice among those that proved themselves: here none has to be fast. None if
+    `give_up` said so.
 
     That none did may have had its cause in that moment, so it is not believed the next time.
     """
+    with av.open(str(path)) as source:
+        description = _description(source.streams.video[0])
     request = EncodeRequest.for_stream(description, settings.recording)
     cache_file = settings.state_folder / PROOFS_FILE
     for anew in (False, True):
@@ -253,11 +265,14 @@ def _best_encoder(description: StreamDescription, settings: Settings) -> probe.E
             cache_file,
             wanted=settings.recording.encoder,
             anew=anew,
+            give_up=give_up,
             time_limit=_TRIAL_SECONDS,
         )
         proved = next((proof for proof in proofs if proof.proved), None)
         if proved is not None:
             return proved
+        if give_up():
+            return None
     raise DeviceError("No encoder works on this machine", "Run 'recorderd doctor --encoders'")
 
 

@@ -44,6 +44,7 @@ from recorderd.core.state import Phase, State
 from recorderd.engine.messages import (
     Captured,
     Command,
+    EncoderFailed,
     FilesSetAside,
     Heartbeat,
     Hello,
@@ -218,6 +219,8 @@ class Station:
                 self.step(message)
             case StreamOpened():
                 self._stream_opened(message)
+            case EncoderFailed(encoder, reason):
+                self._link.demote(encoder, reason)
             case (
                 Captured()
                 | Verified()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recorderd.engine.copied_stream import add_copied_stream, copied_packet
 from recorderd.engine.footage_file import (
     TIME_BASE,
     FootageFile,
@@ -26,7 +28,8 @@ from recorderd.engine.footage_file import (
 )
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import is_closed
-from tests.engine.pictures import HEIGHT, WIDTH, jpeg, packets_of
+from tests.engine.pictures import HEIGHT, WIDTH, jpeg, mjpeg_stream, packets_of
+from tests.limits import largest_file
 from tests.panel.listening import eventually
 from tests.syncs import Syncs
 
@@ -360,3 +363,22 @@ def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
     assert [content for _, content, _ in readable] == [
         jpeg(number % 50) for number in range(len(readable))
     ]
+
+
+@pytest.mark.parametrize("room", [0, 10, 3000])
+def test_a_disk_that_fails_from_the_beginning_is_let_go_of(tmp_path: Path, room: int) -> None:
+    """Else it cannot be taken out, and mounted anew it is still the old one."""
+
+    def fill() -> None:
+        for number in range(60):
+            file.mux(copied_packet(stream, jpeg(number), number * 3000, keyframe=True))
+
+    before = sorted(Path("/proc/self/fd").iterdir())
+    file = FootageFile(tmp_path / "one.mp4", {}, 1.0)
+    stream = add_copied_stream(file.container, mjpeg_stream())
+    with largest_file(room), pytest.raises(StorageError):
+        fill()
+    with contextlib.suppress(StorageError):
+        file.close()
+    file.abandon()
+    assert sorted(Path("/proc/self/fd").iterdir()) == before

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from recorderd.settings import RecordingSettings
 CAMERA = StreamDescription("mjpeg", 3840, 2160, Fraction(30), "yuvj420p", True)
 X264 = EncoderProof("libx264", "ultrafast", True, True, 50.0, "")
 QSV = EncoderProof("h264_qsv", "icq", True, True, 120.0, "")
+SLOW_QSV = EncoderProof("h264_qsv", "icq", True, True, 20.0, "")
 
 
 def at_speed(frames_per_second: float) -> EncoderProof:
@@ -49,6 +50,7 @@ class Bench:
         request: EncodeRequest,
         cache_file: Path | None,
         *,
+        wanted: str,
         demoted: Mapping[str, str],
         anew: bool,
         give_up: Callable[[], bool],
@@ -57,7 +59,14 @@ class Bench:
         assert cache_file == Path("/nowhere/encoders.json")
         self.trials.append(anew)
         self.meanwhile()
-        return tuple(proof for proof in self.proofs if proof.name not in demoted)
+        found = []
+        for proof in self.proofs:
+            if wanted in ("auto", proof.name) and proof.name not in demoted:
+                found.append(proof)
+                # The real ones end as soon as one is fast enough.
+                if proof.frames_per_second >= request.rate_needed:
+                    break
+        return tuple(found)
 
     def quiet(self, how_long: Nanoseconds) -> bool:
         """Nothing records for so long; is a trial due then, and not before?"""
@@ -92,15 +101,35 @@ def test_a_camera_that_compresses_needs_no_trial() -> None:
 
 
 def test_an_encoder_that_failed_is_not_used_again() -> None:
-    bench = Bench((QSV, X264), failed_before={"h264_nvenc": "it crashed"})
-    assert "h264_qsv" in bench.chooser.choose(CAMERA).reason
-    choice = bench.chooser.failed("h264_qsv", "it is gone")
-    assert choice is not None
-    assert "libx264" in choice.reason
-    choice = bench.chooser.failed("libx264", "it is gone, too")
+    bench = Bench((SLOW_QSV, X264), failed_before={"h264_nvenc": "it crashed"})
+    assert "libx264" in bench.chooser.choose(CAMERA).reason
+    choice = bench.chooser.failed("libx264", "it is gone")
     assert choice is not None
     assert choice.mode is Mode.DEFER
+    again = Bench((QSV, X264), failed_before={"h264_qsv": "it is gone"})
+    assert "libx264" in again.chooser.choose(CAMERA).reason
+
+
+def test_the_encoder_that_is_wished_for_is_tried_though_another_is_fast() -> None:
+    for mode in ("auto", "encode"):
+        wish = RecordingSettings(mode=mode, encoder="libx264")
+        assert "libx264" in Bench((QSV, X264), wish).chooser.choose(CAMERA).reason
+
+
+@pytest.mark.parametrize("mode", ["auto", "encode"])
+def test_when_the_wished_encoder_has_failed_anything_that_works_will_do(mode: str) -> None:
+    bench = Bench((QSV, X264), RecordingSettings(mode=mode, encoder="libx264"))
+    bench.chooser.choose(CAMERA)
+    choice = bench.chooser.failed("libx264", "it is gone")
+    assert choice is not None
+    assert "h264_qsv" in choice.reason
+    assert "h264_qsv" in bench.chooser.choose(CAMERA).reason
     assert not bench.quiet(LONGEST_REST)
+    choice = bench.chooser.fell_behind("h264_qsv", 20.0)
+    assert choice is not None
+    assert choice.mode is Mode.DEFER
+    assert bench.quiet(FIRST_REST)
+    assert bench.mode_after_trial() is Mode.ENCODE
 
 
 def test_no_encoder_and_pictures_that_cannot_be_kept_is_said() -> None:
@@ -119,13 +148,16 @@ def test_before_there_is_a_camera_nothing_is_chosen() -> None:
     assert not bench.chooser.another_trial_is_due
 
 
-def test_an_encoder_that_falls_behind_rests_and_is_tried_before_it_is_used_again() -> None:
+@pytest.mark.parametrize("speed", [1.0, 26.0])
+def test_an_encoder_that_falls_behind_rests_and_is_tried_before_it_is_used_again(
+    speed: float,
+) -> None:
     bench = Bench()
     bench.chooser.choose(CAMERA)
-    choice = bench.chooser.fell_behind("libx264", 26.0)
+    choice = bench.chooser.fell_behind("libx264", speed)
     assert choice is not None
     assert choice.mode is Mode.DEFER
-    assert "libx264 (ultrafast), does 26 pictures a second" in choice.reason
+    assert f"libx264 (ultrafast), does {speed:.0f} pictures a second" in choice.reason
     assert bench.chooser.choose(CAMERA).mode is Mode.DEFER  # The camera was unplugged for a moment.
     assert bench.quiet(FIRST_REST)
     assert bench.mode_after_trial() is Mode.ENCODE
@@ -213,3 +245,12 @@ def test_what_cannot_change_is_not_tried_again(speed: float, settings: Recording
     assert bench.chooser.choose(CAMERA).mode is Mode.DEFER
     assert not bench.chooser.another_trial_is_due
     assert not bench.quiet(LONGEST_REST)
+
+
+def test_what_was_too_slow_for_one_camera_may_do_for_another() -> None:
+    bench = Bench()
+    bench.chooser.choose(CAMERA)
+    bench.chooser.fell_behind("libx264", 26.0)
+    assert bench.chooser.choose(CAMERA).mode is Mode.DEFER
+    slower = replace(CAMERA, rate=Fraction(25))
+    assert bench.chooser.choose(slower).mode is Mode.ENCODE

@@ -31,6 +31,7 @@ from tests.engine.pictures import (
 
 TIMES = at_rate(60)
 WALL_OFFSET_NS = 1_783_166_400_000_000_000
+PATIENCE = 3_000_000_000
 
 
 class Fake:
@@ -98,7 +99,9 @@ def write(pipeline: ProgramPipeline, packets: Sequence[Packet]) -> None:
 def test_times_are_the_cameras_whatever_rounding_they_went_through(
     file: FootageFile, off_by: int
 ) -> None:
-    pipeline = ProgramPipeline(file, Fake(off_by=off_by), START, WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(
+        file, Fake(off_by=off_by), START, WALL_OFFSET_NS, patience_ns=PATIENCE
+    )
     write(pipeline, mjpeg_packets(TIMES))
     assert (pipeline.frames, pipeline.resume_ns) == (30, TIMES[30])
     pipeline.finish()
@@ -113,7 +116,7 @@ def test_times_are_the_cameras_whatever_rounding_they_went_through(
 def test_what_does_not_come_back_is_left_out_and_counted(
     file: FootageFile, damaged: list[int]
 ) -> None:
-    pipeline = ProgramPipeline(file, Fake(damaged), START, WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(file, Fake(damaged), START, WALL_OFFSET_NS, patience_ns=PATIENCE)
     write(pipeline, mjpeg_packets(TIMES))
     pipeline.finish()
     file.close()
@@ -125,7 +128,7 @@ def test_what_does_not_come_back_is_left_out_and_counted(
 
 def test_pictures_before_its_beginning_are_not_given(file: FootageFile) -> None:
     fake = Fake()
-    pipeline = ProgramPipeline(file, fake, TIMES[7], WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(file, fake, TIMES[7], WALL_OFFSET_NS, patience_ns=PATIENCE)
     write(pipeline, mjpeg_packets(TIMES))
     pipeline.finish()
     assert len(fake.given) == 53
@@ -133,7 +136,7 @@ def test_pictures_before_its_beginning_are_not_given(file: FootageFile) -> None:
 
 
 def test_two_pictures_at_one_time_are_two(file: FootageFile) -> None:
-    pipeline = ProgramPipeline(file, Fake(), START, WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(file, Fake(), START, WALL_OFFSET_NS, patience_ns=PATIENCE)
     write(pipeline, mjpeg_packets([START + number // 2 * PERIOD for number in range(20)]))
     pipeline.finish()
     assert pipeline.frames == 20
@@ -143,14 +146,39 @@ def test_a_program_that_gives_nothing_out_is_given_up(
     file: FootageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(program_pipeline, "MOST_IN_PROGRAM", 20)
-    pipeline = ProgramPipeline(file, Fake(), START, WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(file, Fake(), START, WALL_OFFSET_NS, patience_ns=PATIENCE)
     with pytest.raises(DeviceError, match="keeps 21 pictures"):
         write(pipeline, mjpeg_packets(TIMES))
     assert pipeline.resume_ns == START
 
 
+@pytest.mark.parametrize(("frames_before", "seconds"), [(0, 6), (10, 3)])
+def test_a_program_that_stands_still_is_given_up_in_time(
+    file: FootageFile, frames_before: int, seconds: int
+) -> None:
+    """The station replaces an engine that has written nothing for ten seconds."""
+    now = [START]
+    pipeline = ProgramPipeline(
+        file, Fake(), START, WALL_OFFSET_NS, patience_ns=PATIENCE, clock=lambda: now[0]
+    )
+    packets = mjpeg_packets(TIMES)
+    write(pipeline, packets[: Fake.HOLDS + frames_before])
+    assert pipeline.frames == frames_before
+    monkey = Fake.HOLDS
+    Fake.HOLDS = 1000
+    try:
+        now[0] += seconds * 1_000_000_000
+        pipeline.write(packets[40])
+        now[0] += 1
+        with pytest.raises(DeviceError, match="gives none out"):
+            pipeline.write(packets[41])
+    finally:
+        Fake.HOLDS = monkey
+    assert pipeline.resume_ns == TIMES[frames_before]
+
+
 def test_a_picture_that_was_not_given_is_refused(file: FootageFile) -> None:
-    pipeline = ProgramPipeline(file, Fake(off_by=1500), START, WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(file, Fake(off_by=1500), START, WALL_OFFSET_NS, patience_ns=PATIENCE)
     with pytest.raises(DeviceError, match="not given"):
         write(pipeline, mjpeg_packets(TIMES))
 
@@ -158,7 +186,7 @@ def test_a_picture_that_was_not_given_is_refused(file: FootageFile) -> None:
 def test_what_could_not_be_written_is_recorded_again(
     file: FootageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline = ProgramPipeline(file, Fake(), START, WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(file, Fake(), START, WALL_OFFSET_NS, patience_ns=PATIENCE)
     packets = mjpeg_packets(TIMES)
     write(pipeline, packets[:40])
 
@@ -173,7 +201,9 @@ def test_what_could_not_be_written_is_recorded_again(
 
 def test_with_the_real_program(file: FootageFile) -> None:
     request = EncodeRequest.for_stream(mjpeg_stream(), SETTINGS)
-    pipeline = ProgramPipeline(file, EncoderProgram(X264_BESIDE, request), START, WALL_OFFSET_NS)
+    pipeline = ProgramPipeline(
+        file, EncoderProgram(X264_BESIDE, request), START, WALL_OFFSET_NS, patience_ns=PATIENCE
+    )
     packets = mjpeg_packets(TIMES)
     packets[30] = Packet(31, jpeg(30)[:700], TIMES[30], TIMES[30], keyframe=True)
     try:

@@ -445,8 +445,8 @@ class Watched(EncoderProgram):
     begun: ClassVar[list[EncoderProgram]] = []
     fate: ClassVar[Callable[[EncoderProgram], None]]
 
-    def __init__(self, kind: EncoderKind, request: EncodeRequest) -> None:
-        super().__init__(kind, request)
+    def __init__(self, kind: EncoderKind, request: EncodeRequest, *, stuck_seconds: float) -> None:
+        super().__init__(kind, request, stuck_seconds=stuck_seconds)
         self._given = 0
         self.begun.append(self)
 
@@ -568,15 +568,20 @@ def test_an_encoder_that_does_not_open_leaves_nothing_behind(tmp_path: Path) -> 
 class Slow:
     """Encodes while the camera takes `pictures`, and lets the clock go on as long."""
 
-    def __init__(self, encoder: FrameEncoder, bench: Bench, pictures: int, busy: float) -> None:
+    def __init__(
+        self, encoder: FrameEncoder, bench: Bench, pictures: int, busy: float, good: int
+    ) -> None:
         self._encoder = encoder
         self._bench = bench
         self._pictures = pictures
         self._busy = busy
+        self._good = good
 
     def encode(self, frame: av.VideoFrame, pts: int) -> list[VideoPacket]:
-        self._bench.film(self._pictures)
-        self._bench.now += round(self._pictures * PERIOD * self._busy)
+        self._good -= 1
+        pictures = self._pictures if self._good < 0 else 1
+        self._bench.film(pictures)
+        self._bench.now += round(pictures * PERIOD * self._busy)
         return self._encoder.encode(frame, pts)
 
     def flush(self) -> list[VideoPacket]:
@@ -584,11 +589,18 @@ class Slow:
 
 
 def slow_bench(
-    folder: Path, *, pictures: int, may_defer: bool = True, busy: float = 1.0, memory: int = 100
+    folder: Path,
+    *,
+    pictures: int,
+    may_defer: bool = True,
+    busy: float = 1.0,
+    memory: int = 100,
+    good: int = 0,
 ) -> Bench:
-    """A camera and an encoder that takes as long as the camera for so many `pictures`; it is
-    `busy` for this share of the time, else something else takes it. `memory` is in pictures."""
-    packets = mjpeg_packets(at_rate(110))
+    """A camera and an encoder that takes as long as the camera for so many `pictures`, after
+    `good` ones; it is `busy` for this share of the time, else something else takes it. `memory`
+    is in pictures."""
+    packets = mjpeg_packets(at_rate(100 + good))
     size = sum(len(packet.data) for packet in packets) // len(packets)
     bench = Bench(
         folder, Mode.ENCODE, (mjpeg_stream(), packets), keep_ns=0, largest_bytes=memory * size
@@ -602,14 +614,15 @@ def slow_bench(
     bench.session.tap = look
 
     def make(container: OutputContainer, kind: EncoderKind, request: EncodeRequest) -> FrameEncoder:
-        return Slow(VideoEncoder(container, kind, request), bench, pictures, busy)
+        return Slow(VideoEncoder(container, kind, request), bench, pictures, busy, good)
 
     bench.make_encoder = make
     return bench
 
 
-def test_a_slow_encoder_is_given_up_before_a_picture_is_lost(tmp_path: Path) -> None:
-    bench = slow_bench(tmp_path, pictures=3)
+@pytest.mark.parametrize("good", [0, 1000], ids=["at once", "after half a minute"])
+def test_a_slow_encoder_is_given_up_before_a_picture_is_lost(tmp_path: Path, good: int) -> None:
+    bench = slow_bench(tmp_path, pictures=3, good=good)
     bench.film(1)
     run(bench.record("one", START))
     interrupted = bench.only(RecordingInterrupted)
@@ -623,11 +636,12 @@ def test_a_slow_encoder_is_given_up_before_a_picture_is_lost(tmp_path: Path) -> 
     bench.session.choice = Choice(Mode.DEFER, None, "the encoder was too slow")
     second = bench.record("two", interrupted.resume_ns)
     bench.film()
-    second.stop(START + 10_000_000_000)
-    bench.now = FOREVER + 10_000_000_000
+    end = START + (100 + good) * PERIOD + 1
+    second.stop(end)
+    bench.now = end + 10_000_000_000
     run(second)
     both = numbers_in(bench.video("one")) + numbers_in(bench.video("two"))
-    assert both == list(range(110))
+    assert both == list(range(100 + good))
 
 
 @pytest.mark.parametrize(
@@ -655,6 +669,26 @@ def test_an_encoder_is_not_given_up_without_need(tmp_path: Path, otherwise: dict
     assert not [report for report in bench.reports if isinstance(report, RecordingInterrupted)]
 
 
+def test_memory_that_is_held_until_it_is_on_the_disk_counts(tmp_path: Path) -> None:
+    """What was encoded and not yet synced fills the memory as well as what waits."""
+    bench = slow_bench(tmp_path, pictures=2, memory=60)
+    bench.film(1)
+    run(bench.record("one", START))
+    assert bench.only(RecordingInterrupted).reason is StopReason.ENCODER_TOO_SLOW
+    assert bench.only(Captured).dropped == 0
+
+
+def test_an_encoder_that_is_late_at_the_end_is_not_praised(tmp_path: Path) -> None:
+    times = [START + number * 2_000_000_000 for number in range(80)]
+    bench = Bench(tmp_path, Mode.ENCODE, (mjpeg_stream(), mjpeg_packets(times)), keep_ns=10**12)
+    bench.film()
+    bench.now = times[-1] + 10_000_000_000
+    recording = bench.record("one", START)
+    recording.stop(times[-1] + 1)  # All 80 wait still.
+    run(recording)
+    assert bench.verdicts == []
+
+
 def test_an_encoder_that_kept_up_for_long_is_praised(tmp_path: Path) -> None:
     every_two_seconds = [START + number * 2_000_000_000 for number in range(32)]
     for times, verdicts in (
@@ -664,11 +698,14 @@ def test_an_encoder_that_kept_up_for_long_is_praised(tmp_path: Path) -> None:
         folder = tmp_path / str(len(times))
         folder.mkdir()
         bench = Bench(folder, Mode.ENCODE, (mjpeg_stream(), mjpeg_packets(times)), keep_ns=10**12)
-        bench.film()
-        bench.now = times[-1] + 10_000_000_000
         recording = bench.record("one", START)
+        recording.start()
+        bench.film()
+        while recording._reader.waiting:
+            recording.join(0.01)
+        bench.now = times[-1] + 10_000_000_000
         recording.stop(times[-1] + 1)
-        run(recording)
+        recording.join(30)
         assert bench.verdicts == verdicts
 
 

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from recorderd.engine.remux import remux
 from recorderd.errors import StorageError
+from tests.limits import largest_file
 from tests.mp4.growing import pictures, written
 from tests.syncs import Syncs
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file may become larger: writing more fails, as on a full disk (setrlimit(2))."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -38,6 +25,17 @@ def test_a_disk_that_takes_no_more_is_not_the_end_of_the_file(source: Path, tmp_
     with largest_file(source.stat().st_size // 2), pytest.raises(StorageError):
         remux(source, target)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("room", [0, 10, 3000])
+def test_a_disk_that_fails_from_the_beginning_is_let_go_of(
+    source: Path, tmp_path: Path, room: int
+) -> None:
+    """Else it cannot be taken out, and mounted anew it is still the old one."""
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with largest_file(room), pytest.raises(StorageError):
+        remux(source, tmp_path / "target.mp4")
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
 def test_pictures_that_are_left_out_leave_the_others_in_their_places(
