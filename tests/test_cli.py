@@ -17,7 +17,7 @@ from recorderd.errors import CatalogueError
 from recorderd.settings import Settings
 
 COMMANDS = ("run", "finish", "check-config", "doctor", "status", "find", "bench")
-BENCHMARKS = ("scanner", "search", "downloads", "beside")
+BENCHMARKS = ("scanner", "search", "downloads", "beside", "saving", "soak")
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,7 @@ class TestHelp:
             ["doctor", "--report"],
             ["bench"],
             ["bench", "--scanner", "photos"],
-            ["bench", "scanner"],
+            ["bench", "scanner", "--pictures", "0"],
             ["bench", "search", "--rows", "0"],
             ["bench", "search", "--rows", "many"],
             ["bench", "downloads", "twice"],
@@ -229,6 +229,13 @@ class TestCommands:
         scanner = put_in_place_of(monkeypatch, "recorderd.bench.scanner", "run")
         assert main(["bench", "scanner", "photos"]) == 0
         assert scanner.calls == [((Path("photos"), Settings().labels, False), {})]
+
+    def test_bench_scanner_without_pictures_makes_some_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scenes = put_in_place_of(monkeypatch, "recorderd.bench.scanner_scenes", "run")
+        assert main(["bench", "scanner", "--pictures", "7"]) == 0
+        assert scenes.calls == [((Settings().labels, 7, False), {})]
 
     def test_bench_search(self, monkeypatch: pytest.MonkeyPatch) -> None:
         search = put_in_place_of(monkeypatch, "recorderd.bench.search", "run")
