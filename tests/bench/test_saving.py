@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recorderd.bench import saving
 from recorderd.bench.saving import CAMERAS, Moment, measure, shown
 
 
@@ -18,7 +19,9 @@ def test_what_took_too_long_is_told() -> None:
 
 
 @pytest.mark.slow
-def test_a_short_recording_is_measured(tmp_path: Path) -> None:
+def test_a_short_recording_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "RATE", 10)
+    monkeypatch.setattr(saving, "_CLIP_SECONDS", 4.0)
     ready, saved = measure(CAMERAS[1], tmp_path, lengths=(2.0,))
     assert 0 < ready.seconds < 30
     assert 0 < saved.seconds < 30

@@ -46,12 +46,15 @@ def test_goals_that_are_missed_are_named(found: dict[str, object], missed: str) 
 
 
 @pytest.mark.slow
-def test_a_short_run_reads_labels_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    scanner_scenes.run(LabelSettings(), 8, as_json=True)
+def test_a_short_run_reads_labels_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scanner_scenes, "_STILL_PICTURES", 8)
+    scanner_scenes.run(LabelSettings(), 4, as_json=True)
     told = json.loads(capsys.readouterr().out)
     ours, *others = told["singles"]
     assert ours["name"] == "recorderd"
     assert {"zbar-py", "zxing-cpp", "OpenCV"} <= {other["name"] for other in others}
-    assert ours["right"] >= 5
-    assert told["by_picture"][-1] >= 1
-    assert (told["empty"], told["empty_phantoms"]) == (40, 0)
+    assert ours["right"] >= 2
+    assert told["by_picture"][-1] == 1
+    assert (told["empty"], told["empty_phantoms"]) == (20, 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recorderd.bench import soak
 from recorderd.bench.soak import Run, Soaked, measure, shown
 
 FLAT = Soaked("12 orders", 12, 12, 0, 0, 0, [100.0, 200.0, 250.0, 250.0, 251.0, 250.0])
@@ -35,7 +36,9 @@ def test_what_is_not_as_it_should_be_is_named(found: Soaked, missed: str) -> Non
 
 
 @pytest.mark.slow
-def test_a_few_orders_are_all_recorded(tmp_path: Path) -> None:
+def test_a_few_orders_are_all_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak, "_LABELS", 5)
+    monkeypatch.setattr(soak, "_SETTLE_SECONDS", 2.0)
     result = measure(Run("a few", 6), tmp_path)
     assert result.recordings >= 6
     assert result.unsaved == 0

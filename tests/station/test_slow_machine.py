@@ -46,7 +46,6 @@ def daemon(folder: Path, codec: str = "mjpeg") -> Daemon:
     [
         ("mjpeg", PLENTY, Mode.ENCODE),
         ("mjpeg", LITTLE, Mode.DEFER),
-        ("libx264", PLENTY, Mode.COPY),
         ("libx264", 0.5, Mode.COPY),
     ],
 )
