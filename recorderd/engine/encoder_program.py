@@ -16,6 +16,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, Final, TypeAlias
@@ -88,7 +89,7 @@ class EncoderProgram:
             raise _cannot_start(program, kind, error) from error
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         assert self._process.stdout is not None  # noqa: S101
-        self._pipe = _Pipe(self._process.stdin, stuck_seconds)
+        self._pipe = _Pipe(self._process.stdin, self._patience_seconds)
         self._reader = threading.Thread(
             target=self._read, args=(self._process.stdout,), name=f"{kind.name} output"
         )
@@ -148,6 +149,10 @@ class EncoderProgram:
         """A stream in `container` for what has come out already. Raises DeviceError."""
         assert self._stream is not None  # noqa: S101
         return add_copied_stream(container, self._stream)
+
+    def _patience_seconds(self) -> float:
+        """Before anything has come out it is given twice the time: hardware has to wake up."""
+        return self._stuck_seconds if self._stream is not None else 2 * self._stuck_seconds
 
     # --- starting
 
@@ -254,9 +259,9 @@ def _cannot_start(program: str, kind: EncoderKind, error: OSError) -> DeviceErro
 class _Pipe:
     """The program's input, as a file for PyAV; a write that takes too long is an error."""
 
-    def __init__(self, pipe: IO[bytes], stuck_seconds: float) -> None:
+    def __init__(self, pipe: IO[bytes], patience_seconds: Callable[[], float]) -> None:
         self._pipe = pipe
-        self._stuck_seconds = stuck_seconds
+        self._patience_seconds = patience_seconds
         os.set_blocking(pipe.fileno(), False)
         self._poll = select.poll()
         self._poll.register(pipe.fileno(), select.POLLOUT)
@@ -264,7 +269,7 @@ class _Pipe:
     def write(self, data: bytes) -> int:
         """All of it. Raises OSError, TimeoutError."""
         left = memoryview(data)
-        deadline = time.monotonic() + self._stuck_seconds
+        deadline = time.monotonic() + self._patience_seconds()
         while left:
             if not self._poll.poll(1000 * max(0.0, deadline - time.monotonic())):
                 raise TimeoutError("the program takes no more pictures")

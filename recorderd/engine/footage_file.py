@@ -110,7 +110,6 @@ class FootageFile:
             )
         self.container.metadata.update({key: _storable(text) for key, text in tags.items()})
         self.container.metadata[SYNC_TAG] = f"{sync_seconds:g}"
-        self._has_begun = False
         self._clock_track: Stream | None = None
         self._clock_second: int | None = None
         self._written = threading.Event()
@@ -136,7 +135,6 @@ class FootageFile:
         """Write one packet. Raises StorageError, also when syncing failed since the last call."""
         with storage_errors(self.path):
             self.container.mux_one(packet)
-            self._has_begun = True
             if self._sync_problem is not None:
                 raise self._sync_problem
         self._written.set()
@@ -188,10 +186,12 @@ class FootageFile:
             self.container.close()
         self._stop_syncing()
         if self._descriptor >= 0:
-            if not self._has_begun:
-                close_left_open(os.fstat(self._descriptor), but=(self._descriptor,))
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            # On a disk that has failed even these may.
+            with contextlib.suppress(OSError):
+                close_left_open(os.fstat(descriptor), but=(descriptor,))
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
     def _stop_syncing(self) -> None:
         self._closing.set()

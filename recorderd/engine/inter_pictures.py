@@ -101,11 +101,14 @@ class InterPictures:
 
     def next(self) -> tuple[Packet, av.VideoFrame] | None:
         newest: tuple[Packet, av.VideoFrame] | None = None
-        timeout = 0.1
-        while (packet := self._reader.read(timeout)) is not None:
-            timeout = 0.0
+        packet = self._reader.read(0.1)
+        # No more than there were: while one is decoded, another comes.
+        left = self._reader.waiting
+        while packet is not None:
             self._reader.let_go(packet.captured_ns)
             newest = self._look(packet) or newest
+            packet = self._reader.read(0.0) if left > 0 else None
+            left -= 1
         return newest
 
     def close(self) -> None:
@@ -125,8 +128,10 @@ class InterPictures:
             self._is_lively, self._last_glance = True, None
             if pictures[0].keyframe:
                 self._decoder.flush_buffers()
-        seen = [self._decoded(each) for each in pictures]
-        return next((each for each in reversed(seen) if each is not None), None)
+        newest = None
+        for each in pictures:  # All of them at once would fill the memory.
+            newest = self._decoded(each) or newest
+        return newest
 
     def _follow(self, packet: Packet) -> None:
         if packet.keyframe:
@@ -140,7 +145,9 @@ class InterPictures:
         falls = self._fell_behind_ns
         if len(falls) == falls.maxlen and now - falls[0] < TOO_SLOW_FOR:
             return False
-        can_catch_up = self._group_length is not None and self._group_length <= MOST_TO_CATCH_UP
+        # Some cameras make a group as long as nothing moves.
+        longest = max(self._group_length or MOST_TO_CATCH_UP + 1, self._in_group)
+        can_catch_up = longest <= MOST_TO_CATCH_UP
         sizes_tell = self._untold < _UNTOLD_THAT_SAY_NOTHING
         return now - self._moved_ns < LIVELY_FOR or not sizes_tell or not can_catch_up
 

@@ -23,6 +23,8 @@ _LITTLE: Final = 0.05
 _BUSY: Final = 0.8
 """Of the time. A recording that waits for its disk is late, too, and no other encoder helps."""
 
+_LONG_ENOUGH_TO_JUDGE: Final = nanoseconds(1)
+
 _SLOWEST: Final = 0.1
 """Pictures a second."""
 
@@ -90,14 +92,19 @@ class KeepingUp:
     def check(self, pipeline: Pipeline) -> None:
         """Raises EncoderTooSlowError once so many pictures wait that some may soon be lost."""
         now = _Mark(self._clock(), pipeline.encoding_ns, pipeline.frames)
-        if self._reader.waiting_bytes <= self._harmless_bytes:
+        loses = self._reader.lost > self._lost
+        if not loses and self._reader.waiting_bytes <= self._harmless_bytes:
             self._since = now
             return
-        loses = self._reader.lost > self._lost
         if not loses and self._buffer.free_bytes >= self._too_little_bytes:
             return
+        took_ns = now.moment_ns - self._since.moment_ns
+        if took_ns < _LONG_ENOUGH_TO_JUDGE:
+            return
         busy_ns = now.encoding_ns - self._since.encoding_ns
-        if busy_ns < _BUSY * (now.moment_ns - self._since.moment_ns):
+        if busy_ns < _BUSY * took_ns:
+            # Something else was slow: what was lost by that is not held against the encoder later.
+            self._lost, self._since = self._reader.lost, now
             return
         frames = now.frames - self._since.frames
         rate = max(_SLOWEST, frames * NANOSECONDS_PER_SECOND / max(busy_ns, 1))

@@ -76,6 +76,7 @@ class ModeChooser:
         self._trials = trials
         self._clock = clock
         self._proofs: tuple[probe.EncoderProof, ...] = ()
+        self._others_are_untried = False
         self._at_work: dict[str, float] = {}
         self._description: StreamDescription | None = None
         self._rest: _Rest | None = None
@@ -97,6 +98,8 @@ class ModeChooser:
         """It failed at work; the choice among the others. Raises DeviceError if none is left."""
         with self._lock:
             self._failed[encoder] = reason
+            # Trials end with the first that is fast enough, and now there is no time for more.
+            self._others_are_untried = True
             return self._chosen() if self._description else None
 
     def fell_behind(self, encoder: str, pictures_per_second: float) -> mode.Choice | None:
@@ -118,6 +121,8 @@ class ModeChooser:
         """Whether an encoder may have become fast enough; to be asked while nothing records."""
         with self._lock:
             now, rest = self._clock(), self._rest
+            if self._others_are_untried and self._is_deferred():
+                return True
             if not self._is_deferred_for_speed():
                 return False
             if rest is None:
@@ -139,6 +144,7 @@ class ModeChooser:
             if give_up() or description is not self._description:
                 return None
             self._at_work.clear()
+            self._others_are_untried = False
             self._proofs = proofs
             chosen = self._chosen()
             if chosen.mode is Mode.DEFER:
@@ -148,20 +154,16 @@ class ModeChooser:
     def _tried(
         self, description: StreamDescription, *, anew: bool, give_up: Callable[[], bool]
     ) -> tuple[probe.EncoderProof, ...]:
-        """Of the encoder that is wished for, and of others in case that it fails."""
+        """Of the encoder that is wished for, or of any once that has failed."""
         request = EncodeRequest.for_stream(description, self._settings)
-        found: dict[tuple[str, str], probe.EncoderProof] = {}
-        for wanted in dict.fromkeys((self._settings.encoder, mode.AUTO)):
-            for proof in self._trials(
-                request,
-                self._cache_file,
-                wanted=wanted,
-                demoted=dict(self._failed),
-                anew=anew,
-                give_up=give_up,
-            ):
-                found.setdefault((proof.name, proof.variant), proof)
-        return tuple(found.values())
+        return self._trials(
+            request,
+            self._cache_file,
+            wanted=mode.AUTO if self._failed else self._settings.encoder,
+            demoted=dict(self._failed),
+            anew=anew,
+            give_up=give_up,
+        )
 
     def _chosen(self) -> mode.Choice:
         assert self._description is not None  # noqa: S101 - for the type checker
@@ -186,14 +188,19 @@ class ModeChooser:
             if proof.name not in self._failed
         )
 
-    def _is_deferred_for_speed(self) -> bool:
+    def _is_deferred(self) -> bool:
+        """Whether pictures are kept as they come because of encoders, and not by wish."""
         description = self._description
         if description is None or not mode.needs_proofs(self._settings.mode, description):
             return False
         try:
-            if self._chosen().mode is not Mode.DEFER:
-                return False
+            return self._chosen().mode is Mode.DEFER
         except DeviceError:
+            return False
+
+    def _is_deferred_for_speed(self) -> bool:
+        description = self._description
+        if description is None or not self._is_deferred():
             return False
         needed = EncodeRequest.for_stream(description, self._settings).rate_needed
         # At work it may have been slow for a reason that is gone: trials say what it can do.

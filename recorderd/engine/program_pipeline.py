@@ -10,7 +10,7 @@ from typing import Protocol
 from av.container import OutputContainer
 from av.stream import Stream
 
-from recorderd.core.model import Nanoseconds
+from recorderd.core.model import Nanoseconds, nanoseconds
 from recorderd.engine.copied_stream import copied_packet
 from recorderd.engine.encoder_program import EncodedPicture
 from recorderd.engine.footage_file import FootageFile, ticks
@@ -23,6 +23,9 @@ encoder some."""
 
 _TO_BEGIN = 2
 """Times the usual patience, for the first picture: hardware has to wake up."""
+
+_PAUSE = nanoseconds(1)
+"""Between two pictures given: a camera that stalls, a finisher that waits."""
 
 _SAME_TICKS = 2
 """Times come back from NUT rounded, by less than a hundredth of a picture."""
@@ -71,7 +74,8 @@ class ProgramPipeline:
         self._wall_offset_ns = wall_offset_ns
         self._clock = clock
         self._patience_ns = patience_ns
-        self._last_out_ns: Nanoseconds | None = None
+        self._waits_since_ns: Nanoseconds | None = None
+        self._last_write_ns: Nanoseconds = 0
         self._base_ns: Nanoseconds | None = None
         self._stream: Stream | None = None
         self._given_pts = -1
@@ -92,18 +96,20 @@ class ProgramPipeline:
         finally:
             self.encoding_ns += self._clock() - began_ns
         self._mux(self._program.ready())
-        if len(self._inside) > MOST_IN_PROGRAM or self._stands_still():
+        if len(self._inside) > MOST_IN_PROGRAM or self._stands_still(began_ns):
             raise DeviceError(
                 f"The ffmpeg program keeps {len(self._inside)} pictures and gives none out",
                 "Recording goes on with another encoder; if this comes again, restart the computer",
             )
 
-    def _stands_still(self) -> bool:
-        now = self._clock()
-        if self._last_out_ns is None:
-            self._last_out_ns = now
+    def _stands_still(self, written_ns: Nanoseconds) -> bool:
+        """Whether it has had pictures for too long. While it gets none it need not give any."""
+        waits_since_ns = self._waits_since_ns
+        if waits_since_ns is None or written_ns - self._last_write_ns > _PAUSE:
+            waits_since_ns = self._waits_since_ns = written_ns
+        now = self._last_write_ns = self._clock()
         patience_ns = self._patience_ns if self.frames else _TO_BEGIN * self._patience_ns
-        return now - self._last_out_ns > patience_ns
+        return now - waits_since_ns > patience_ns
 
     def finish(self) -> None:
         self._mux(self._program.finish())
@@ -134,7 +140,7 @@ class ProgramPipeline:
             self._inside.popleft()
             self.frames += 1
             self.written_ns = captured_ns
-            self._last_out_ns = self._clock()
+            self._waits_since_ns = None
 
     def _moment_of(self, pts: int) -> Nanoseconds:
         """When the picture that came back was taken; those before it were damaged."""

@@ -160,6 +160,7 @@ class Recording:
                 if over or self._can_be_decoded(packet):
                     return None if over else packet
                 self._skipped += 1
+                self._missed += packet.missed
                 continue
             if self._reader.finished:
                 return None

@@ -34,8 +34,8 @@ _HASHED, _ENCODED = 0.05, 0.85
 _LARGEST_DIFFERENCE_S = 0.001
 _TRIAL_SECONDS = 300.0
 """Of an encoder, for each kind: with what others leave of the processor it takes its time."""
-_PATIENCE_SECONDS = 120.0
-"""With an encoder program, for the same reason."""
+_PATIENCE_SECONDS = 20.0
+"""With an encoder program; systemd waits for thirty when the finisher is to end."""
 _MOST_LEFT_OUT = 0.05
 """A camera now and then sends a damaged picture; of more the original may still tell more."""
 PROOFS_FILE = "encoders-when-idle.json"
@@ -74,9 +74,9 @@ def transcode(
         half_done = settings.incoming_folder / f"{recording.id}{HALF_DONE_SUFFIX}"
         half_done.unlink(missing_ok=True)
         try:
-            original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
             if (proof := _best_encoder(path, settings, give_up_trials)) is None:
                 return None
+            original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
             encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
             if original is None:
                 return None

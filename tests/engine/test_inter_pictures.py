@@ -182,6 +182,43 @@ def test_a_computer_that_is_too_slow_looks_at_keyframes() -> None:
     assert TOO_SLOW_FOR > 14 * GOP * PERIOD
 
 
+def test_while_one_is_decoded_another_comes_and_a_picture_is_given_all_the_same() -> None:
+    """A computer that is just fast enough for the camera, or just not."""
+    bench = Bench(*stream_of([number % 1000 for number in range(900)]))
+    decode = bench.pictures._decoded
+
+    def slowly(packet: Packet) -> tuple[Packet, av.VideoFrame] | None:
+        bench.film(1)
+        return decode(packet)
+
+    bench.pictures._decoded = slowly  # type: ignore[method-assign]
+    bench.film(3)
+    looks = 0
+    while len(bench.coming) > 10:
+        before = len(bench.coming)
+        assert bench.pictures.next() is not None
+        looks += 1
+        assert before - len(bench.coming) <= 4
+    assert looks > 200
+
+
+def test_a_group_that_becomes_long_while_nothing_moves_does_not_blind_it() -> None:
+    numbers = [5] * STILL + [5] * 150 + list(range(100, 160)) + [5] * 60
+    description, short = stream_of(numbers[:STILL])
+    packets = short + [
+        Packet(p.sequence, p.data, p.captured_ns, p.decode_ns, p.keyframe and p.sequence == 1)
+        for p in stream_of([5, *numbers[STILL:]], gop=1000)[1]
+    ]
+    packets = [
+        Packet(place + 1, p.data, START + place * PERIOD, START + place * PERIOD, p.keyframe)
+        for place, p in enumerate(packets)
+    ]
+    bench = Bench(description, packets)
+    bench.look(STILL + 151)
+    seen = [number for _, number in bench.look(60) if number >= 100]
+    assert len(seen) >= 55
+
+
 def test_a_single_delay_is_made_up_for_at_the_next_keyframe() -> None:
     bench = Bench(*stream_of(list(range(400))))
     bench.look(40)

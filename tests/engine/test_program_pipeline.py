@@ -164,17 +164,31 @@ def test_a_program_that_stands_still_is_given_up_in_time(
     packets = mjpeg_packets(TIMES)
     write(pipeline, packets[: Fake.HOLDS + frames_before])
     assert pipeline.frames == frames_before
-    monkey = Fake.HOLDS
+    holds = Fake.HOLDS
     Fake.HOLDS = 1000
     try:
-        now[0] += seconds * 1_000_000_000
-        pipeline.write(packets[40])
+        for packet in packets[40 : 41 + 2 * seconds]:
+            pipeline.write(packet)
+            now[0] += 500_000_000
         now[0] += 1
         with pytest.raises(DeviceError, match="gives none out"):
-            pipeline.write(packets[41])
+            pipeline.write(packets[55])
     finally:
-        Fake.HOLDS = monkey
+        Fake.HOLDS = holds
     assert pipeline.resume_ns == TIMES[frames_before]
+
+
+def test_while_nothing_is_given_nothing_need_come_out(file: FootageFile) -> None:
+    """A camera that stalls, a finisher that waits for the station."""
+    now = [START]
+    pipeline = ProgramPipeline(
+        file, Fake(), START, WALL_OFFSET_NS, patience_ns=PATIENCE, clock=lambda: now[0]
+    )
+    for packet in mjpeg_packets(TIMES[:20]):
+        pipeline.write(packet)
+        now[0] += 60_000_000_000
+    pipeline.finish()
+    assert pipeline.frames == 20
 
 
 def test_a_picture_that_was_not_given_is_refused(file: FootageFile) -> None:

@@ -7,6 +7,7 @@ from statistics import median_low
 from typing import Final
 
 from recorderd.core.model import Nanoseconds
+from recorderd.engine.packets import SourcePacket
 
 _REMEMBERED: Final = 31
 """Intervals whose median is the camera's rate: in poor light it takes its pictures more slowly."""
@@ -14,6 +15,7 @@ _FEWEST: Final = 10
 _LATE: Final = 1.75
 """Times the usual interval. A driver's time stamps jitter by a fifth of it at most."""
 _MOST: Final = 1000
+_MOST_LATE_IN_A_ROW: Final = 3
 
 
 class MissedPictures:
@@ -26,17 +28,32 @@ class MissedPictures:
     def __init__(self) -> None:
         self._last_ns: Nanoseconds | None = None
         self._intervals: deque[Nanoseconds] = deque(maxlen=_REMEMBERED)
+        self._damaged = 0
+        self._gaps: list[int] = []
 
-    def follow(self, captured_ns: Nanoseconds) -> int:
-        """How many pictures are missing between the last one and this one."""
+    def before(self, picture: SourcePacket) -> int:
+        """How many are missing before this one, besides those that came damaged.
+
+        They are told with the first picture that comes in time again: of a camera that goes
+        slower none does, and none is missing.
+        """
+        if not picture.data:
+            self._damaged += 1
+            return 0
+        captured_ns = picture.captured_ns
         last, self._last_ns = self._last_ns, captured_ns
+        damaged, self._damaged = self._damaged, 0
         if last is None or captured_ns <= last:
             return 0
         interval = captured_ns - last
-        missing = 0
+        is_late = False
         if len(self._intervals) >= _FEWEST:
             usual = median_low(self._intervals)
-            if interval >= _LATE * usual:
-                missing = min(_MOST, round(interval / usual) - 1)
+            is_late = interval >= _LATE * usual
+            if is_late:
+                self._gaps.append(min(_MOST, max(0, round(interval / usual) - 1 - damaged)))
         self._intervals.append(interval)
-        return missing
+        if is_late:
+            return 0
+        gaps, self._gaps = self._gaps, []
+        return sum(gaps) if len(gaps) <= _MOST_LATE_IN_A_ROW else 0

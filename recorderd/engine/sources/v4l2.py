@@ -101,7 +101,7 @@ class V4l2Source:
                 raise demux.device_error(error, self._device) from error
             if packet is not None:
                 taken = demux.source_packet(packet, self._stream_clock, self._clock())
-                return replace(taken, missed=self._missed.follow(taken.captured_ns))
+                return replace(taken, missed=self._missed.before(taken))
         raise demux.interrupted(self._device)
 
     def interrupt(self) -> None:

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 
 import pytest
 
+from recorderd.engine.packets import SourcePacket
 from recorderd.engine.sources.missed_pictures import MissedPictures
 
 PERIOD = 33_333_333
 
 
-def missed_in(times: list[int]) -> int:
+def missed_in(times: list[int], damaged: Collection[int] = ()) -> int:
+    """Of pictures at these times; some come damaged, later than they were taken."""
     missed = MissedPictures()
-    return sum(missed.follow(moment) for moment in times)
+    return sum(
+        missed.before(
+            SourcePacket(b"", moment + PERIOD, moment + PERIOD, keyframe=False)
+            if moment in damaged
+            else SourcePacket(b"jpeg", moment, moment, keyframe=True)
+        )
+        for moment in times
+    )
 
 
 def jittering(count: int, period: int = PERIOD) -> list[int]:
@@ -34,8 +44,15 @@ def test_what_is_missing_is_counted(lost: list[int]) -> None:
 def test_a_camera_that_takes_its_time_in_poor_light_loses_nothing_for_long() -> None:
     bright = jittering(100)
     dark = [bright[-1] + moment for moment in jittering(200, 2 * PERIOD)[1:]]
-    assert missed_in(bright + dark) <= 16
-    assert missed_in(dark) == 0
+    assert missed_in(bright + dark) <= 6
+    steady = [bright[-1] + number * 2 * PERIOD for number in range(1, 200)]
+    assert missed_in(bright + steady) == 0
+
+
+def test_a_damaged_picture_is_not_counted_once_more() -> None:
+    times = jittering(100)
+    assert missed_in(times, damaged=times[50:52]) == 0
+    assert missed_in(times[:60] + times[61:], damaged=times[58:60]) == 1
 
 
 def test_the_first_pictures_of_a_camera_say_nothing() -> None:
