@@ -381,7 +381,7 @@ class Finisher:
                 self._idleness.pause_while_recording,
                 seal_original,
                 self.progress.moves,
-                self._busy_or_leaving,
+                self._idleness.must_leave,
             )
         except DeviceError as error:
             raise DeviceError(

@@ -74,7 +74,8 @@ def transcode(
         half_done = settings.incoming_folder / f"{recording.id}{HALF_DONE_SUFFIX}"
         half_done.unlink(missing_ok=True)
         try:
-            if (proof := _best_encoder(path, settings, give_up_trials)) is None:
+            # A trial cannot be paused: what it finds beside a recording says little.
+            if pause() or (proof := _best_encoder(path, settings, give_up_trials)) is None:
                 return None
             original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
             encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
