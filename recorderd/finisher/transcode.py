@@ -74,6 +74,7 @@ def transcode(
         half_done = settings.incoming_folder / f"{recording.id}{HALF_DONE_SUFFIX}"
         half_done.unlink(missing_ok=True)
         try:
+            moves(0.0)
             # A trial cannot be paused: what it finds beside a recording says little.
             if pause() or (proof := _best_encoder(path, settings, give_up_trials)) is None:
                 return None
