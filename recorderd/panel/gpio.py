@@ -22,13 +22,19 @@ from recorderd.settings import PanelSettings
 TONE_HERTZ = {Tone.HIGH: 2400, Tone.LOW: 600}
 """Pitches of a passive buzzer. Small piezo discs are loudest at 2 to 4 kHz."""
 
+LOOK_SECONDS = 0.05
+"""Between two looks at the pedal's level: the shortest press counts twice as long."""
+
 
 class GpioPanel:
-    """Outputs for the signal player; the pedal reports to `listener` from a thread of gpiozero.
+    """Outputs for the signal player; the pedal reports to `listener` from a thread of gpiozero,
+    or from one of its own that looks at its level.
 
     `pin_factory` is gpiozero's source of pins, closed with the panel; None opens the chip
     the settings name. The pedal's level is reported once at the start, then every edge,
-    bounces included. Raises DeviceError if any pin cannot be had.
+    bounces included. An edge that nobody told of is noticed at the next look: pin libraries
+    lose some (seen with lgpio 0.2.2, one start in twenty told of none at all), and a pedal that
+    does nothing is a video that does not end. Raises DeviceError if any pin cannot be had.
     """
 
     def __init__(
@@ -38,6 +44,8 @@ class GpioPanel:
         self._pedal_lock = threading.Lock()
         self._pedal: Any = None
         self._pedal_down = False
+        self._closing = threading.Event()
+        self._pedal_watch = threading.Thread(target=self._watch_pedal, name="pedal level")
         self._buzzer: Any = None
         self._tonal = settings.buzzer == "passive"
         self._devices: list[Any] = []
@@ -70,6 +78,9 @@ class GpioPanel:
         """Lamps and buzzer say it all."""
 
     def close(self) -> None:
+        self._closing.set()
+        if self._pedal_watch.ident is not None:
+            self._pedal_watch.join()
         # The chip may be gone: whatever can still be switched off is.
         for device in self._devices:
             if device is not self._pedal:
@@ -134,6 +145,13 @@ class GpioPanel:
             self._pedal.when_deactivated = lambda: self._pedal_edge(False)
             self._pedal_down = bool(self._pedal.is_active)
             self._listener(PedalChanged(self._pedal_down))
+        self._pedal_watch.start()
+
+    def _watch_pedal(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            # A chip that is gone is noticed by the lamps.
+            with suppress(Exception), self._pedal_lock:
+                self._pedal_changed(bool(self._pedal.is_active))
 
     def _pedal_edge(self, down: bool) -> None:
         with self._pedal_lock:

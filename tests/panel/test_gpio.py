@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from recorderd.panel.gpio_errors import device_error
 from recorderd.panel.player import SignalPlayer
 from recorderd.settings import PanelSettings
 
-from .listening import Listener
+from .listening import Listener, eventually
 from .rigs import is_driven, mock_factory
 
 DEFAULTS = PanelSettings()
@@ -46,6 +47,22 @@ def test_the_pedal_reports_every_edge(pull: str) -> None:
     assert listener.events == [UP, DOWN, UP, DOWN, UP]
     panel.close()
     assert listener.events == [UP, DOWN, UP, DOWN, UP]
+
+
+def test_an_edge_that_the_pin_library_does_not_tell_of_is_noticed() -> None:
+    settings, listener = PanelSettings(), Listener()
+    factory = mock_factory(settings)
+    panel = GpioPanel(settings, listener, factory)
+    pin = factory.pin(settings.pedal_pin)
+    pin.when_changed = None
+    try:
+        pin.drive_low()
+        eventually(lambda: listener.events == [UP, DOWN])
+        pin.drive_high()
+        eventually(lambda: listener.events == [UP, DOWN, UP])
+    finally:
+        panel.close()
+    assert "pedal level" not in {thread.name for thread in threading.enumerate()}
 
 
 class HeldPin(MockPin):  # type: ignore[misc]

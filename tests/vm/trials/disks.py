@@ -36,7 +36,7 @@ def _own_disk(station: Station) -> Iterator[None]:
     finally:
         station.footage = f"{STATE}/footage"
         machine.run(
-            f"{stop}; cp -a {FOLDER} {PLACE}/incoming {STATE}; umount -l {PLACE};"
+            f"{stop}; cp -a {FOLDER} {PLACE}/incoming {STATE}; sync; umount -l {PLACE};"
             " dmsetup remove --retry footage || dmsetup remove --force footage",
             check=False,
         )
