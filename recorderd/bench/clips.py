@@ -54,6 +54,16 @@ def with_label(scene: Scene, order_id: str) -> Scene:
     return Scene((*scene.places, Place(Thing.LABEL, *_LABEL_SPOT, order_id, raised=True)))
 
 
+def showing(order_id: str, begin: float, end: float) -> Callable[[float], Scene]:
+    """Hands at work, and from second `begin` to `end` an order's label above all."""
+
+    def scene(second: float) -> Scene:
+        behind = hands_at_work(second)
+        return with_label(behind, order_id) if begin <= second < end else behind
+
+    return scene
+
+
 def write(clip: Clip, path: Path) -> None:
     """Make the video file. Raises OSError, av.FFmpegError."""
     pictures = BenchPictures(*clip.size)

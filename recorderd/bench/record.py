@@ -27,7 +27,6 @@ from recorderd.doctor.encoders import encoder_table
 from recorderd.engine import encoder_program, mode
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
 from recorderd.engine.packets import StreamDescription
-from recorderd.engine.sources.bench_script import Scene
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.store.reader import find
@@ -172,11 +171,7 @@ def command(peer: Peer, case: Case, clip: Path, target: Path, kind: EncoderKind)
 def _encoding(kind: EncoderKind, request: EncodeRequest) -> list[str]:
     if kind.beside:
         return encoder_program.encoding(kind, request)
-    options = [
-        word
-        for name, value in kind.variants[0].options_for(request).items()
-        for word in (f"-{name}", value)
-    ]
+    options = kind.variants[0].words_for(request)
     group = str(round(request.rate * Fraction(request.gop_seconds)))
     # The camera's range is kept, as ours does.
     pixels = "yuvj420p" if kind.pixel_format == "yuv420p" else kind.pixel_format
@@ -198,7 +193,9 @@ def _camera(case: Case) -> StreamDescription:
 
 def _compare(case: Case, peers: Sequence[Peer], kind: EncoderKind, folder: Path) -> Compared:
     clip, target = folder / "clip.mp4", folder / "ffmpeg.mp4"
-    clips.write(clips.Clip(_CLIP_SECONDS, case.rate, _scene, case.codec), clip)
+    clips.write(
+        clips.Clip(_CLIP_SECONDS, case.rate, clips.showing(ORDER, *_LABEL), case.codec), clip
+    )
     commands = {
         peer.name: command(peer, case, clip, target, kind)
         for peer in peers
@@ -219,11 +216,6 @@ def _compare(case: Case, peers: Sequence[Peer], kind: EncoderKind, folder: Path)
         shutil.rmtree(station)
     told = {name: shlex.join(words) for name, words in commands.items()}
     return Compared(case, ours, theirs, told, median(watching))
-
-
-def _scene(second: float) -> Scene:
-    scene = clips.hands_at_work(second)
-    return clips.with_label(scene, ORDER) if _LABEL[0] <= second < _LABEL[1] else scene
 
 
 def _our_cost(case: Case, clip: Path, folder: Path) -> tuple[Cost, float]:

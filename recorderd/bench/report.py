@@ -74,6 +74,16 @@ def tell(benchmark: str, shown: str, *, as_json: bool, failed: bool, **measured:
     return int(failed)
 
 
+def unmet(*goals: tuple[str, bool]) -> list[str]:
+    """The words of those goals that are not met."""
+    return [words for words, is_met in goals if not is_met]
+
+
+def goals_line(missed: Sequence[str]) -> str:
+    """For people."""
+    return f"Goals: missed: {'; '.join(missed)}" if missed else "Goals: all met"
+
+
 def number(value: float) -> str:
     """Three digits that count, and no more."""
     if abs(value) >= 100:

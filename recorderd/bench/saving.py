@@ -18,7 +18,6 @@ from recorderd.bench.trials import before_a_clip, one_after_another
 from recorderd.bench.try_out import TryOut
 from recorderd.core.model import Mode
 from recorderd.core.signals import Signal
-from recorderd.engine.sources.bench_script import Scene
 from recorderd.errors import DeviceError
 
 RATE: Final = 30
@@ -80,7 +79,7 @@ def run(as_json: bool) -> int:
 def measure(camera: Camera, folder: Path, *, lengths: Sequence[float] = LENGTHS) -> list[Moment]:
     """Start a station, let it record for so long, and stop it with the pedal."""
     clip = folder / "clip.mp4"
-    clips.write(clips.Clip(_CLIP_SECONDS, RATE, _scene, camera.codec), clip)
+    clips.write(clips.Clip(_CLIP_SECONDS, RATE, clips.showing(ORDER, *_LABEL), camera.codec), clip)
     # The label is seen again with each round of the video; only the pedal stops.
     labels = {"on_same_label": "ignore"}
     station = before_a_clip(
@@ -103,11 +102,6 @@ def measure(camera: Camera, folder: Path, *, lengths: Sequence[float] = LENGTHS)
     finally:
         station.close()
     return found
-
-
-def _scene(second: float) -> Scene:
-    scene = clips.hands_at_work(second)
-    return clips.with_label(scene, ORDER) if _LABEL[0] <= second < _LABEL[1] else scene
 
 
 def _heard(station: TryOut, wanted: Signal, since: float) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 
 from recorderd.bench.clips import SIZE
 from recorderd.bench.label_scenes import LabelScenes
-from recorderd.bench.report import number, table, tell
+from recorderd.bench.report import goals_line, number, table, tell, unmet
 from recorderd.engine.locator import Luma
 from recorderd.engine.scanner import Scanner
 from recorderd.settings import LabelSettings
@@ -78,20 +78,16 @@ class Findings:
     def missed(self) -> list[str]:
         """Goals in words."""
         presented = self.by_picture[BY_PICTURE - 1] / max(1, self.presentations)
-        return [
-            words
-            for words, is_met in (
-                (f"{SINGLE_GOAL:.0%} of single pictures", self.ours.rate >= SINGLE_GOAL),
-                (f"{MILLISECONDS_GOAL:g} ms a picture", self.ours.mean <= MILLISECONDS_GOAL),
-                (
-                    f"{PRESENTED_GOAL:.0%} by picture {BY_PICTURE}",
-                    presented >= PRESENTED_GOAL,
-                ),
-                ("no phantom", not self.ours.phantoms and not self.empty_phantoms),
-                (f"{IDLE_GOAL:g} ms when idle", self.idle_milliseconds <= IDLE_GOAL),
-            )
-            if not is_met
-        ]
+        return unmet(
+            (f"{SINGLE_GOAL:.0%} of single pictures", self.ours.rate >= SINGLE_GOAL),
+            (f"{MILLISECONDS_GOAL:g} ms a picture", self.ours.mean <= MILLISECONDS_GOAL),
+            (
+                f"{PRESENTED_GOAL:.0%} by picture {BY_PICTURE}",
+                presented >= PRESENTED_GOAL,
+            ),
+            ("no phantom", not self.ours.phantoms and not self.empty_phantoms),
+            (f"{IDLE_GOAL:g} ms when idle", self.idle_milliseconds <= IDLE_GOAL),
+        )
 
 
 def run(labels: LabelSettings, pictures: int, as_json: bool) -> int:
@@ -232,7 +228,6 @@ def shown(findings: Findings) -> str:
     by_picture = ", ".join(
         f"{count / max(1, findings.presentations):.0%}" for count in findings.by_picture
     )
-    goals = f"missed: {'; '.join(findings.missed)}" if findings.missed else "all met"
     return (
         f"Made-up 4K pictures of a bench, {len(findings.ours.milliseconds)} with a label.\n\n"
         f"{table(lines)}\n\n"
@@ -240,7 +235,7 @@ def shown(findings: Findings) -> str:
         f"{by_picture}\n"
         f"{findings.empty} pictures without a label: {findings.empty_phantoms} phantoms\n"
         f"A picture in which nothing has changed: {number(findings.idle_milliseconds)} ms\n"
-        f"Goals: {goals}"
+        f"{goals_line(findings.missed)}"
     )
 
 

@@ -15,7 +15,7 @@ from statistics import mean
 from typing import Final
 
 from recorderd.bench import clips, processes
-from recorderd.bench.report import number, table, tell
+from recorderd.bench.report import goals_line, number, table, tell, unmet
 from recorderd.bench.trials import before_a_clip, one_after_another
 from recorderd.bench.try_out import TryOut
 from recorderd.core.model import Mode, RecordingState
@@ -58,16 +58,12 @@ class Soaked:
     @property
     def missed(self) -> list[str]:
         """Goals in words."""
-        return [
-            words
-            for words, is_met in (
-                ("every order recorded", self.recordings >= self.orders),
-                ("every recording saved", not self.unsaved),
-                ("no process died", not self.scanner_deaths and not self.engine_restarts),
-                (f"memory grows by {GROWTH_GOAL:g} at most", self.growth <= GROWTH_GOAL),
-            )
-            if not is_met
-        ]
+        return unmet(
+            ("every order recorded", self.recordings >= self.orders),
+            ("every recording saved", not self.unsaved),
+            ("no process died", not self.scanner_deaths and not self.engine_restarts),
+            (f"memory grows by {GROWTH_GOAL:g} at most", self.growth <= GROWTH_GOAL),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +150,7 @@ def shown(result: Soaked) -> str:
         ("memory at first, most, at last", _span(megabytes)),
         ("memory in the last third", f"{number(result.growth)} times that of the second"),
     )
-    goals = f"missed: {'; '.join(result.missed)}" if result.missed else "all met"
-    return f"{table(lines)}\n\nGoals: {goals}"
+    return f"{table(lines)}\n\n{goals_line(result.missed)}"
 
 
 def _span(megabytes: Sequence[float]) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from recorderd.core.events import FaultRaised, SourceEnded
@@ -173,7 +173,7 @@ class Capture:
                 self.counters.damaged += 1
                 missed += 1 + raw.missed
                 continue
-            packet = replace(self._timed(raw, previous_ns), missed=missed + raw.missed)
+            packet = self._timed(raw, previous_ns, missed + raw.missed)
             missed = 0
             previous_ns = packet.decode_ns
             buffer.append(packet)
@@ -181,7 +181,7 @@ class Capture:
             self._waiting_since_ns = self._clock()
         return False
 
-    def _timed(self, raw: SourcePacket, previous_ns: Nanoseconds | None) -> Packet:
+    def _timed(self, raw: SourcePacket, previous_ns: Nanoseconds | None, missed: int) -> Packet:
         """Number the picture and mend a time that jumps back or lies in the future."""
         captured_ns, decode_ns = raw.captured_ns, raw.decode_ns
         now = self._clock()
@@ -193,7 +193,7 @@ class Capture:
             captured_ns += previous_ns + _ONE_TICK - decode_ns
             decode_ns = previous_ns + _ONE_TICK
         self._sequence += 1
-        return Packet(self._sequence, raw.data, captured_ns, decode_ns, raw.keyframe)
+        return Packet(self._sequence, raw.data, captured_ns, decode_ns, raw.keyframe, missed)
 
 
 class _FrozenPicture:

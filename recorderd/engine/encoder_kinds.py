@@ -17,6 +17,14 @@ HEADROOM = 1.3
 """An encoder is fast enough if it does this many times the camera's rate: the scanner,
 the disk and the staff pages want the same processor."""
 
+PROGRAM = "ffmpeg"
+"""What encodes beside the engine, where PyAV's own FFmpeg cannot."""
+
+ANOTHER_ENCODER = (
+    "Recording goes on with another encoder; if this comes again, restart the computer"
+)
+"""The remedy for one that fails at work."""
+
 VAAPI_DEVICE = "/dev/dri/renderD128"
 """The first graphics; a station has but one."""
 
@@ -128,6 +136,11 @@ class EncoderVariant:
             "bits": request.bits_per_second,
         }
         return {name: value.format(**values) for name, value in self.options}
+
+    def words_for(self, request: EncodeRequest) -> list[str]:
+        """The options as an ffmpeg program is told them."""
+        options = self.options_for(request)
+        return [word for name, value in options.items() for word in (f"-{name}", value)]
 
 
 @dataclass(frozen=True, slots=True)

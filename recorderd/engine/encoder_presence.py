@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
+from recorderd.engine.encoder_kinds import PROGRAM, EncodeRequest, EncoderKind
 
-PROGRAM = "ffmpeg"
 _INTEL = "0x8086"
 _AMD = "0x1002"
 

@@ -26,13 +26,12 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from recorderd.engine.copied_stream import add_copied_stream
-from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
+from recorderd.engine.encoder_kinds import PROGRAM, EncodeRequest, EncoderKind
 from recorderd.engine.footage_file import TIME_BASE
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packets import StreamDescription
 from recorderd.errors import DeviceError
 
-PROGRAM: Final = "ffmpeg"
 STUCK_SECONDS: Final = 10.0
 """It has taken nothing, or does not end, for so long in a trial: a driver hangs."""
 
@@ -300,15 +299,12 @@ def arguments(kind: EncoderKind, request: EncodeRequest) -> list[str]:
 def encoding(kind: EncoderKind, request: EncodeRequest) -> list[str]:
     """The part between input and output: what becomes of a picture."""
     variant = kind.variants[0]
-    options = [
-        word for name, value in variant.options_for(request).items() for word in (f"-{name}", value)
-    ]
     gop = f"{request.gop_seconds:g}"
     keyframes = f"expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+{gop}-{_half(request)}))"
     return [
         *(("-vf", variant.filters_for(request)) if variant.filters else ()),
         *("-fps_mode", "passthrough", "-enc_time_base", "1:90000"),
-        *("-c:v", kind.name, *options),
+        *("-c:v", kind.name, *variant.words_for(request)),
         *("-bf", "0", "-g", str(round(request.rate * Fraction(request.gop_seconds)) + 1)),
         *("-force_key_frames", keyframes),
         *("-color_range", "pc" if request.full_range else "tv"),

@@ -27,7 +27,7 @@ from av.video.reformatter import (
 )
 from av.video.stream import VideoStream
 
-from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
+from recorderd.engine.encoder_kinds import ANOTHER_ENCODER, EncodeRequest, EncoderKind
 from recorderd.engine.footage_file import TIME_BASE
 from recorderd.engine.packets import INTRA_ONLY_CODECS
 from recorderd.errors import DeviceError, InvariantViolationError
@@ -184,7 +184,7 @@ class VideoEncoder:
     def _failed(self, error: Exception) -> DeviceError:
         return DeviceError(
             f"The encoder {self._kind.name} failed while encoding: {library_words(error)}",
-            "Recording goes on with another encoder; if this comes again, restart the computer",
+            ANOTHER_ENCODER,
         )
 
 

@@ -187,9 +187,8 @@ class FootageFile:
         self._stop_syncing()
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            # On a disk that has failed even these may.
-            with contextlib.suppress(OSError):
-                close_left_open(os.fstat(descriptor), but=(descriptor,))
+            close_left_open(descriptor)
+            # On a disk that has failed even this may.
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 

@@ -22,6 +22,7 @@ from recorderd.engine.locator import Luma, halve, pyramid
 from recorderd.engine.luma import luma_of
 from recorderd.engine.native_packet import native_packet
 from recorderd.engine.packet_buffer import PacketReader
+from recorderd.engine.packet_sizes import Movement
 from recorderd.engine.packets import Packet
 from recorderd.engine.session import Session
 
@@ -41,36 +42,9 @@ _FALLS_THAT_ARE_TOO_SLOW: Final = 3
 _UNTOLD_THAT_SAY_NOTHING: Final = 3
 """Changes that were seen and not told by sizes: a camera that holds a bit rate tells nothing."""
 
-_LONG: Final = 1.6
-"""Times the usual size of a picture in which nothing moves."""
-_LITTLE_LONGER: Final = 1.2
-_REMEMBERED: Final = 1024
-"""Pictures; half a minute."""
 _CHANGED_BY: Final = 16
 """Of 255, somewhere in an eighth of the size: more than noise."""
 _MOST_IN_DECODER: Final = 32
-
-
-class Movement:
-    """Does something move? Told from the sizes of pictures that are no keyframes. One thread.
-
-    What is usual follows what is shorter at once, and what is longer slowly: while hands move
-    for a minute, it has not become usual.
-    """
-
-    def __init__(self) -> None:
-        self._usual: float | None = None
-
-    def follow(self, size: int) -> bool:
-        usual = self._usual
-        if usual is None:
-            self._usual = float(size)
-            return True
-        if size < usual:
-            self._usual = usual + (size - usual) / 4
-        else:
-            self._usual = usual + (min(float(size), _LITTLE_LONGER * usual) - usual) / _REMEMBERED
-        return size > _LONG * usual
 
 
 class InterPictures:

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from recorderd.core.model import Nanoseconds
 from recorderd.engine.copied_stream import add_copied_stream, copied_packet
 from recorderd.engine.decoding import PictureDecoder, picture_decoder
-from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
+from recorderd.engine.encoder_kinds import ANOTHER_ENCODER, EncodeRequest, EncoderKind
 from recorderd.engine.encoders import VideoPacket
 from recorderd.engine.footage_file import TIME_BASE, FootageFile, ticks
 from recorderd.engine.native_packet import native_packet
@@ -252,5 +252,5 @@ class EncodePipeline:
 def _swallowed(count: int) -> DeviceError:
     return DeviceError(
         f"The encoder lost or mixed up {count} picture{'s' if count != 1 else ''}",
-        "Recording goes on with another encoder; if this comes again, restart the computer",
+        ANOTHER_ENCODER,
     )

@@ -12,6 +12,7 @@ from av.stream import Stream
 
 from recorderd.core.model import Nanoseconds, nanoseconds
 from recorderd.engine.copied_stream import copied_packet
+from recorderd.engine.encoder_kinds import ANOTHER_ENCODER
 from recorderd.engine.encoder_program import EncodedPicture
 from recorderd.engine.footage_file import FootageFile, ticks
 from recorderd.engine.packets import Packet
@@ -99,7 +100,7 @@ class ProgramPipeline:
         if len(self._inside) > MOST_IN_PROGRAM or self._stands_still(began_ns):
             raise DeviceError(
                 f"The ffmpeg program keeps {len(self._inside)} pictures and gives none out",
-                "Recording goes on with another encoder; if this comes again, restart the computer",
+                ANOTHER_ENCODER,
             )
 
     def _stands_still(self, written_ns: Nanoseconds) -> bool:
@@ -152,5 +153,5 @@ class ProgramPipeline:
             self.left_out += 1
         raise DeviceError(
             "The ffmpeg program gave out a picture that it was not given",
-            "Recording goes on with another encoder; if this comes again, restart the computer",
+            ANOTHER_ENCODER,
         )

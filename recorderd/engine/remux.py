@@ -15,8 +15,8 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
-from recorderd.engine import left_open
 from recorderd.engine.footage_file import storage_errors
+from recorderd.engine.left_open import close_left_open
 from recorderd.errors import StorageError
 from recorderd.mp4.boxes import Beginning, Patch
 from recorderd.store.footage import FOOTAGE_MODE, sync_file
@@ -124,7 +124,7 @@ def remux(
             target.chmod(FOOTAGE_MODE)
         sync_file(target)
     except BaseException as error:
-        left_open.close_left_open(left_open.look(target))
+        close_left_open(target)
         with contextlib.suppress(OSError):
             target.unlink(missing_ok=True)
         if isinstance(error, ValueError):

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
 from recorderd.engine import probe, verify
-from recorderd.engine.encoder_kinds import EncodeRequest, kind_named
+from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
 from recorderd.engine.encoding import encoding_pipeline
 from recorderd.engine.footage_file import BEGINNING_TAG, FootageFile, storage_errors
 from recorderd.engine.packets import Packet, StreamDescription
@@ -40,6 +40,15 @@ _MOST_LEFT_OUT = 0.05
 """A camera now and then sends a damaged picture; of more the original may still tell more."""
 PROOFS_FILE = "encoders-when-idle.json"
 """Speeds measured with the finisher's low priority would mislead the station."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the original is, and how it is encoded."""
+
+    description: StreamDescription
+    request: EncodeRequest
+    encoder: EncoderKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ def transcode(
         try:
             moves(0.0)
             # A trial cannot be paused: what it finds beside a recording says little.
-            if pause() or (proof := _best_encoder(path, settings, give_up_trials)) is None:
+            if pause() or (plan := _plan(path, settings, give_up_trials)) is None:
                 return None
             original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
             encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
@@ -84,7 +93,7 @@ def transcode(
                 return None
             original_known(original)
             written = _encode(
-                path, half_done, facts, original.sha256, recording, settings, proof, pause, encoding
+                path, half_done, facts, original.sha256, recording, settings, plan, pause, encoding
             )
             if written is None or not _check(path, half_done, written, pause, checking):
                 return None
@@ -123,16 +132,14 @@ def _encode(
     original: str,
     recording: Finished,
     settings: Settings,
-    proof: probe.EncoderProof,
+    plan: _Plan,
     pause: Callable[[], bool],
     moves: Callable[[float], None],
 ) -> _Written | None:
     """Write the new file; None if `pause` asked to drop the work."""
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
-        description = _description(stream)
-        request = EncodeRequest.for_stream(description, settings.recording)
-        tags = {**before.tags, "recorder_encoder": proof.name, "transcoded_from": original}
+        tags = {**before.tags, "recorder_encoder": plan.encoder.name, "transcoded_from": original}
         file = FootageFile(target, tags, settings.recording.sync_seconds)
         with ExitStack() as cleanup:
             cleanup.callback(file.abandon)
@@ -140,9 +147,9 @@ def _encode(
             wall_ns = round(recording.started_at.timestamp() * NANOSECONDS_PER_SECOND)
             pipeline = encoding_pipeline(
                 file,
-                description,
-                kind_named(proof.name).only(proof.variant),
-                request,
+                plan.description,
+                plan.encoder,
+                plan.request,
                 beginning_ns,
                 wall_ns - beginning_ns,
                 _nobody_looks,
@@ -249,10 +256,8 @@ def _description(stream: VideoStream) -> StreamDescription:
     )
 
 
-def _best_encoder(
-    path: Path, settings: Settings, give_up: Callable[[], bool]
-) -> probe.EncoderProof | None:
-    """The first choice among those that proved themselves: here none has to be fast. None if
+def _plan(path: Path, settings: Settings, give_up: Callable[[], bool]) -> _Plan | None:
+    """With the first choice among those that proved themselves: here none has to be fast. None if
     `give_up` said so.
 
     That none did may have had its cause in that moment, so it is not believed the next time.
@@ -272,7 +277,8 @@ def _best_encoder(
         )
         proved = next((proof for proof in proofs if proof.proved), None)
         if proved is not None:
-            return proved
+            encoder = kind_named(proved.name).only(proved.variant)
+            return _Plan(description, request, encoder)
         if give_up():
             return None
     raise DeviceError("No encoder works on this machine", "Run 'recorderd doctor --encoders'")

@@ -15,7 +15,6 @@ from recorderd.engine.inter_pictures import (
     MOST_TO_CATCH_UP,
     TOO_SLOW_FOR,
     InterPictures,
-    Movement,
 )
 from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.session import Session
@@ -254,20 +253,3 @@ def test_remembered_packets_do_not_pile_up() -> None:
     assert len(pictures._packets) <= 33
     pictures.close()
     assert not session.buffer._readers
-
-
-def test_hands_that_move_for_minutes_do_not_become_usual() -> None:
-    movement = Movement()
-    for _ in range(100):
-        movement.follow(1000)
-    assert all(movement.follow(4000) for _ in range(30 * 60))
-    assert not any(movement.follow(1000) for _ in range(300))
-
-
-def test_a_camera_that_becomes_noisier_is_usual_after_some_minutes() -> None:
-    movement = Movement()
-    for _ in range(100):
-        movement.follow(1000)
-    assert movement.follow(1700)
-    moved = [movement.follow(1700) for _ in range(30 * 300)]
-    assert not moved[-1]

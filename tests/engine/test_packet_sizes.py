@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from recorderd.engine.packet_sizes import PacketSizes
+from recorderd.engine.packet_sizes import Movement, PacketSizes
 
 BENCH = 1_000_000
 
@@ -66,3 +66,20 @@ def test_nothing_differs_before_a_picture_was_scanned() -> None:
     sizes = PacketSizes()
     assert not sizes.follow(BENCH)
     assert not sizes.follow(2 * BENCH)
+
+
+def test_hands_that_move_for_minutes_do_not_become_usual() -> None:
+    movement = Movement()
+    for _ in range(100):
+        movement.follow(1000)
+    assert all(movement.follow(4000) for _ in range(30 * 60))
+    assert not any(movement.follow(1000) for _ in range(300))
+
+
+def test_a_camera_that_becomes_noisier_is_usual_after_some_minutes() -> None:
+    movement = Movement()
+    for _ in range(100):
+        movement.follow(1000)
+    assert movement.follow(1700)
+    moved = [movement.follow(1700) for _ in range(30 * 300)]
+    assert not moved[-1]
