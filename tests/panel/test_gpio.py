@@ -57,9 +57,9 @@ def test_an_edge_that_the_pin_library_does_not_tell_of_is_noticed() -> None:
     pin.when_changed = None
     try:
         pin.drive_low()
-        eventually(lambda: listener.events == [UP, DOWN])
+        assert eventually(lambda: listener.events == [UP, DOWN])
         pin.drive_high()
-        eventually(lambda: listener.events == [UP, DOWN, UP])
+        assert eventually(lambda: listener.events == [UP, DOWN, UP])
     finally:
         panel.close()
     assert "pedal level" not in {thread.name for thread in threading.enumerate()}
