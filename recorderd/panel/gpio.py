@@ -25,6 +25,9 @@ TONE_HERTZ = {Tone.HIGH: 2400, Tone.LOW: 600}
 LOOK_SECONDS = 0.05
 """Between two looks at the pedal's level: the shortest press counts twice as long."""
 
+LONGEST_CLOSE_SECONDS = 1.0
+"""A driver that hangs does not hold up whoever closes the panel."""
+
 
 class GpioPanel:
     """Outputs for the signal player; the pedal reports to `listener` from a thread of gpiozero,
@@ -80,7 +83,7 @@ class GpioPanel:
     def close(self) -> None:
         self._closing.set()
         if self._pedal_watch.ident is not None:
-            self._pedal_watch.join()
+            self._pedal_watch.join(LONGEST_CLOSE_SECONDS)
         # The chip may be gone: whatever can still be switched off is.
         for device in self._devices:
             if device is not self._pedal:

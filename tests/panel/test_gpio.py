@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,22 @@ from .rigs import is_driven, mock_factory
 
 DEFAULTS = PanelSettings()
 DOWN, UP = PedalChanged(True), PedalChanged(False)
+
+
+@pytest.fixture(autouse=True)
+def none_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A panel has a thread, and the tests would never end with it."""
+    opened: list[GpioPanel] = []
+    construct = GpioPanel.__init__
+
+    def remembered(panel: GpioPanel, *arguments: Any) -> None:
+        opened.append(panel)
+        construct(panel, *arguments)
+
+    monkeypatch.setattr(GpioPanel, "__init__", remembered)
+    yield
+    for panel in opened:
+        panel.close()
 
 
 @pytest.mark.parametrize("pull", ["up", "down"])
