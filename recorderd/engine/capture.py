@@ -160,7 +160,7 @@ class Capture:
     ) -> bool:
         freezing = _FrozenPicture(self._settings, description)
         previous_ns: Nanoseconds | None = None
-        missed = 0
+        damaged = 0
         self._waiting_since_ns = self._clock()
         while not self._closing.is_set():
             if buffer.ended:
@@ -171,17 +171,17 @@ class Capture:
             freezing.look(raw, self._clock())
             if problem_of(raw.data, description.codec) is not None:
                 self.counters.damaged += 1
-                missed += 1 + raw.missed
+                damaged += 1 + raw.missed
                 continue
-            packet = self._timed(raw, previous_ns, missed + raw.missed)
-            missed = 0
+            packet = self._timed(raw, previous_ns, damaged)
+            damaged = 0
             previous_ns = packet.decode_ns
             buffer.append(packet)
             self.counters.pictures += 1
             self._waiting_since_ns = self._clock()
         return False
 
-    def _timed(self, raw: SourcePacket, previous_ns: Nanoseconds | None, missed: int) -> Packet:
+    def _timed(self, raw: SourcePacket, previous_ns: Nanoseconds | None, damaged: int) -> Packet:
         """Number the picture and mend a time that jumps back or lies in the future."""
         captured_ns, decode_ns = raw.captured_ns, raw.decode_ns
         now = self._clock()
@@ -193,7 +193,15 @@ class Capture:
             captured_ns += previous_ns + _ONE_TICK - decode_ns
             decode_ns = previous_ns + _ONE_TICK
         self._sequence += 1
-        return Packet(self._sequence, raw.data, captured_ns, decode_ns, raw.keyframe, missed)
+        return Packet(
+            self._sequence,
+            raw.data,
+            captured_ns,
+            decode_ns,
+            raw.keyframe,
+            missed=raw.missed + damaged,
+            missed_before_ns=captured_ns if damaged else raw.missed_before_ns,
+        )
 
 
 class _FrozenPicture:

@@ -40,7 +40,8 @@ class SourcePacket:
 
     `captured_ns` is when the picture was taken, `decode_ns` its place in decoding order
     (equal without B-frames); both on CLOCK_MONOTONIC. Empty `data` is a damaged buffer.
-    `missed` pictures before it never came, as far as is known.
+    `missed` pictures never came, as far as is known: all were taken before `missed_before_ns`,
+    which may be some pictures ago.
     """
 
     data: bytes
@@ -48,13 +49,15 @@ class SourcePacket:
     decode_ns: Nanoseconds
     keyframe: bool
     missed: int = 0
+    missed_before_ns: Nanoseconds = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
     """A checked picture in the packet buffer; `sequence` counts up by one without gaps.
 
-    `missed` pictures before it never came, or came damaged.
+    `missed` pictures never came, or came damaged: all were taken before `missed_before_ns`,
+    which may be some pictures ago.
     """
 
     sequence: int
@@ -63,6 +66,7 @@ class Packet:
     decode_ns: Nanoseconds
     keyframe: bool
     missed: int = 0
+    missed_before_ns: Nanoseconds = 0
 
 
 class Source(Protocol):

@@ -160,7 +160,7 @@ class Recording:
                 if over or self._can_be_decoded(packet):
                     return None if over else packet
                 self._skipped += 1
-                self._missed += packet.missed
+                self._count_missed(packet)
                 continue
             if self._reader.finished:
                 return None
@@ -175,6 +175,11 @@ class Recording:
             self._needs_keyframe = not self._session.description.intra_only
         self._needs_keyframe = self._needs_keyframe and not packet.keyframe
         return not self._needs_keyframe
+
+    def _count_missed(self, packet: Packet) -> None:
+        """What was missing before this recording's first picture is not missing in it."""
+        if packet.missed_before_ns > self._first_ns:
+            self._missed += packet.missed
 
     # --- writing
 
@@ -264,7 +269,8 @@ class Recording:
                 if self._keeping_up is not None and self._stop_at_ns is None:
                     self._keeping_up.check(pipeline)
                 packet = self._next_packet()
-                self._missed += packet.missed if packet is not None else 0
+                if packet is not None:
+                    self._count_missed(packet)
             self._has_read_all = True
             pipeline.finish()
             self._praise(pipeline)

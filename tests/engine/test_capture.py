@@ -136,15 +136,21 @@ def test_damaged_pictures_are_left_out_and_counted() -> None:
     assert [picture.captured_ns for picture in pictures] == [TIMES[n] for n in (0, 2, 4, 5)]
     assert [picture.sequence for picture in pictures] == [1, 2, 3, 4]
     assert [picture.missed for picture in pictures] == [0, 1, 1, 0]
+    assert [picture.missed_before_ns for picture in pictures] == [0, TIMES[2], TIMES[4], 0]
     assert (station.capture.counters.pictures, station.capture.counters.damaged) == (4, 2)
 
 
 def test_what_the_source_knows_to_be_missing_is_passed_on() -> None:
-    script = [replace(shot, missed=number) for number, shot in enumerate(shots(TIMES[:4]))]
+    script = [
+        replace(shot, missed=number, missed_before_ns=number)
+        for number, shot in enumerate(shots(TIMES[:4]))
+    ]
     script[2] = replace(script[2], data=b"")
     station = Station(FakeSource(script))
     station.run()
-    assert [picture.missed for picture in station.pictures()] == [0, 1, 2 + 1 + 3]
+    pictures = station.pictures()
+    assert [picture.missed for picture in pictures] == [0, 1, 2 + 1 + 3]
+    assert [picture.missed_before_ns for picture in pictures] == [0, 1, TIMES[3]]
 
 
 @pytest.mark.parametrize("jump", [0, -1, -SECOND, -3600 * SECOND])

@@ -309,7 +309,7 @@ def test_pictures_lost_to_the_memory_limit_are_counted(tmp_path: Path) -> None:
 
 def test_pictures_that_the_camera_did_not_deliver_are_told_and_are_no_alarm(tmp_path: Path) -> None:
     packets = [
-        replace(packet, missed=5 if number == 0 else int(number in (9, 30)))
+        replace(packet, missed=int(number in (9, 30)), missed_before_ns=TIMES[max(0, number - 1)])
         for number, packet in enumerate(mjpeg_packets(TIMES))
     ]
     bench = Bench(tmp_path, stream=(mjpeg_stream(), packets))
@@ -319,6 +319,27 @@ def test_pictures_that_the_camera_did_not_deliver_are_told_and_are_no_alarm(tmp_
     run(recording)
     assert bench.only(Captured).dropped == 2
     assert recording.progress.dropped == 0
+
+
+@pytest.mark.parametrize("told_with", [0, 1, 3])
+def test_what_was_missing_before_a_recording_is_not_missing_in_it(
+    tmp_path: Path, told_with: int
+) -> None:
+    packets = mjpeg_packets(TIMES)
+    first = next(number for number, time in enumerate(TIMES) if time >= START)
+    told = replace(packets[first + told_with], missed=35, missed_before_ns=TIMES[first])
+    bench = Bench(
+        tmp_path,
+        stream=(
+            mjpeg_stream(),
+            [*packets[: first + told_with], told, *packets[first + told_with + 1 :]],
+        ),
+    )
+    bench.film()
+    recording = bench.record("one", START)
+    recording.stop(AFTER)
+    run(recording)
+    assert bench.only(Captured).dropped == 0
 
 
 def test_only_damaged_pictures_leave_nothing(tmp_path: Path) -> None:

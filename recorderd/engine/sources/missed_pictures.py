@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from statistics import median_low
 from typing import Final
 
@@ -31,12 +32,16 @@ class MissedPictures:
         self._damaged = 0
         self._gaps: list[int] = []
 
-    def before(self, picture: SourcePacket) -> int:
-        """How many are missing before this one, besides those that came damaged.
+    def told_with(self, picture: SourcePacket) -> SourcePacket:
+        """This picture, with how many are known to be missing besides those that came damaged.
 
         They are told with the first picture that comes in time again: of a camera that goes
         slower none does, and none is missing.
         """
+        before_ns = self._last_ns or 0
+        return replace(picture, missed=self._missing(picture), missed_before_ns=before_ns)
+
+    def _missing(self, picture: SourcePacket) -> int:
         if not picture.data:
             self._damaged += 1
             return 0

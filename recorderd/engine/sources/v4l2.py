@@ -12,7 +12,6 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -101,7 +100,7 @@ class V4l2Source:
                 raise demux.device_error(error, self._device) from error
             if packet is not None:
                 taken = demux.source_packet(packet, self._stream_clock, self._clock())
-                return replace(taken, missed=self._missed.before(taken))
+                return self._missed.told_with(taken)
         raise demux.interrupted(self._device)
 
     def interrupt(self) -> None:

@@ -15,11 +15,11 @@ def missed_in(times: list[int], damaged: Collection[int] = ()) -> int:
     """Of pictures at these times; some come damaged, later than they were taken."""
     missed = MissedPictures()
     return sum(
-        missed.before(
+        missed.told_with(
             SourcePacket(b"", moment + PERIOD, moment + PERIOD, keyframe=False)
             if moment in damaged
             else SourcePacket(b"jpeg", moment, moment, keyframe=True)
-        )
+        ).missed
         for moment in times
     )
 
@@ -61,3 +61,11 @@ def test_the_first_pictures_of_a_camera_say_nothing() -> None:
 
 def test_times_that_stand_still_are_no_reason_to_stumble() -> None:
     assert missed_in([5, 5, 4, *(5 + n * PERIOD for n in range(1, 50))]) == 0
+
+
+def test_it_is_told_where_the_missing_ones_ended() -> None:
+    missed = MissedPictures()
+    times = [n * PERIOD for n in range(20)] + [(n + 100) * PERIOD for n in range(20)]
+    told = [missed.told_with(SourcePacket(b"jpeg", time, time, keyframe=True)) for time in times]
+    (gap,) = (picture for picture in told if picture.missed)
+    assert (gap.captured_ns, gap.missed_before_ns) == (times[21], times[20])
