@@ -97,6 +97,7 @@ def _look_back(station: Station, mark: str, moment: float, promised: set[str]) -
     rows = station.ended_rows("recovered", 120)
     station.check_all()
     mine = kept_of([row for row in rows if row["monotonic_ns"] / 1e9 < moment], moment)
+    require(mine, f"{mark}: nothing of what was recorded is left")
     for row in mine:
         station.pictures(row, damaged=row["state"] == "recovered")
     # What was promised is in `mine`, so it was looked at.
