@@ -214,7 +214,7 @@ class LabelSettings:
         2, "Scanned pictures in which a label must be read before it counts", minimum=1, maximum=10
     )
     scans_per_second: float = option(
-        6.0, "How often to look for labels while none is there", minimum=1, maximum=30
+        5.0, "How often to look for labels while none is there", minimum=1, maximum=30
     )
     second_reader: bool = option(True, "Read with zxing-cpp, too, not with zbar alone")
     dwell_seconds: float = option(

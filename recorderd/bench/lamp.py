@@ -146,7 +146,8 @@ def measure(circumstances: Circumstances, folder: Path) -> Answers:
     station = before_a_clip(folder, clip, rate, recording, loop=True)
     try:
         station.start()
-        station.wait_until_ready()
+        # The first label may be in the very first picture: it is ready for no longer than that.
+        station.wait_until_recording()
         others = processes.Others()
         time.sleep(PRESENTATIONS * _EVERY_SECONDS)
         other_cores = others.cores()

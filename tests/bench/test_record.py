@@ -74,6 +74,7 @@ def test_tables_and_documents_tell_all_of_it() -> None:
         assert words in told
     document = json.loads(json.dumps(result.document()))
     assert document["ratios"] == {"ffmpeg": [1.2, 1.3]}
+    assert document["recording_milliseconds"] == 12.5 - result.watching_milliseconds
     assert document["missed"] is True
 
 
