@@ -84,8 +84,8 @@ def test_a_video_is_scanned_at_the_stations_pace(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     entry = _figures(capsys, file)["recorderd"]
-    assert entry["pictures"] == 6
-    assert entry["read_rate"] == 0.5
+    assert entry["pictures"] == 5
+    assert entry["read_rate"] == 0.4
 
 
 def test_the_table_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
