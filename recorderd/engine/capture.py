@@ -160,7 +160,7 @@ class Capture:
     ) -> bool:
         freezing = _FrozenPicture(self._settings, description)
         previous_ns: Nanoseconds | None = None
-        damaged = 0
+        gone = 0
         self._waiting_since_ns = self._clock()
         while not self._closing.is_set():
             if buffer.ended:
@@ -171,18 +171,19 @@ class Capture:
             freezing.look(raw, self._clock())
             if problem_of(raw.data, description.codec) is not None:
                 self.counters.damaged += 1
-                damaged += 1 + raw.missed
+                gone += 1 + raw.missed
                 continue
-            packet = self._timed(raw, previous_ns, damaged)
-            damaged = 0
+            packet = self._timed(raw, previous_ns, gone)
+            gone = 0
             previous_ns = packet.decode_ns
             buffer.append(packet)
             self.counters.pictures += 1
             self._waiting_since_ns = self._clock()
         return False
 
-    def _timed(self, raw: SourcePacket, previous_ns: Nanoseconds | None, damaged: int) -> Packet:
-        """Number the picture and mend a time that jumps back or lies in the future."""
+    def _timed(self, raw: SourcePacket, previous_ns: Nanoseconds | None, gone: int) -> Packet:
+        """Number the picture and mend a time that jumps back or lies in the future. `gone` are
+        missing since the one before: damaged, or told to be missing with a damaged one."""
         captured_ns, decode_ns = raw.captured_ns, raw.decode_ns
         now = self._clock()
         if decode_ns > now + _FUTURE_TOLERANCE:
@@ -199,8 +200,8 @@ class Capture:
             captured_ns,
             decode_ns,
             raw.keyframe,
-            missed=raw.missed + damaged,
-            missed_before_ns=captured_ns if damaged else raw.missed_before_ns,
+            missed=raw.missed + gone,
+            missed_before_ns=captured_ns if gone else raw.missed_before_ns,
         )
 
 

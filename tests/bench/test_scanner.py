@@ -17,8 +17,10 @@ from tests.engine.label_images import bench, place, qr, qr_with_eci
 LABEL = place(bench(640, 480), qr("ORD-1", 5), (0.5, 0.5))
 
 
-def _figures(capsys: pytest.CaptureFixture[str], target: Path) -> dict[str, dict[str, Any]]:
-    assert scanner.run(target, LabelSettings(), json=True) == 0
+def _figures(
+    capsys: pytest.CaptureFixture[str], target: Path, labels: LabelSettings | None = None
+) -> dict[str, dict[str, Any]]:
+    assert scanner.run(target, labels or LabelSettings(), json=True) == 0
     return {entry["method"]: entry for entry in json.loads(capsys.readouterr().out)}
 
 
@@ -83,9 +85,9 @@ def test_a_video_is_scanned_at_the_stations_pace(
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    entry = _figures(capsys, file)["recorderd"]
-    assert entry["pictures"] == 5
-    assert entry["read_rate"] == 0.4
+    entry = _figures(capsys, file, LabelSettings(scans_per_second=6.0))["recorderd"]
+    assert entry["pictures"] == 6
+    assert entry["read_rate"] == 0.5
 
 
 def test_the_table_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

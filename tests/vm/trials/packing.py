@@ -13,8 +13,10 @@ from tests.vm.trials.trial import RATE, SIZE, settings
 
 PRE_ROLL_SECONDS, REARM_SECONDS = 3.0, 3.0
 LABEL_SECONDS = 1.5
+"""From a label in view to the lamp: label twice read at five looks a second, and one slow host."""
 CATCHING_UP_SECONDS = 8.0
-"""From a label in view to the lamp: label twice read at six looks a second, and one slow host."""
+"""What it could not send while it was opened, the simulated camera sends in one go, with times that
+tell nothing of what is missing. A real one has no memory."""
 
 
 def begin(station: Station, order: str) -> int:
@@ -161,8 +163,6 @@ def in_4k(station: Station) -> Iterator[tuple[str, str]]:
     try:
         station.configure(settings(camera={"width": 3840, "height": 2160, "rate": 5.0}))
         station.wait_ready(180)
-        # What it could not send while it was opened, the simulated camera sends in one go, with
-        # times that tell nothing of what is missing. A real one has no memory.
         time.sleep(CATCHING_UP_SECONDS)
         record(station, ORDERS[1], 6.0)
         row = station.rows()[-1]
