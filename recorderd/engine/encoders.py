@@ -123,6 +123,7 @@ class VideoEncoder:
         # One more than a GOP should have, so that it is the clock that decides.
         context.gop_size = round(request.rate * Fraction(request.gop_seconds)) + 1
         context.max_b_frames = 0
+        # PyAV's own choice is slices, which no encoder gets unless its variant asks for them.
         context.thread_type = ThreadType.AUTO
         context.color_range = ColorRange.JPEG if self._full_range else ColorRange.MPEG
         if request.codec in INTRA_ONLY_CODECS:

@@ -15,7 +15,7 @@ from typing import Any
 import av
 import structlog
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST_REQUESTS = 8
 _LARGEST_FILE_BYTES = 1_000_000
 

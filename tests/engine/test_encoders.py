@@ -126,13 +126,24 @@ def test_pictures_are_made_smaller_on_their_way_into_the_encoder(pixel_format: s
         assert pictures[-1][half].mean() == pytest.approx(whole[rows, columns].mean(), abs=4)
 
 
-@pytest.mark.parametrize("variant", ["superfast", "ultrafast"])
+@pytest.mark.parametrize("variant", [variant.name for variant in X264.variants])
 def test_every_picture_comes_back_at_its_own_time(variant: str) -> None:
     frames = camera_frames(50)
     times = [number * TICKS + (number * 977) % 900 for number in range(50)]
     times[40:] = [pts + 180_001 for pts in times[40:]]
     with record(X264.only(variant), REQUEST, frames, times) as container:
         assert [pts for pts, _ in played(container)] == times
+
+
+def test_slices_hold_back_one_picture_however_many_processors_there_are() -> None:
+    with av.open(io.BytesIO(), "w", format="mp4") as container:
+        encoder = VideoEncoder(container, X264.only("superfast-slices"), REQUEST)
+        came_out = [
+            len(encoder.encode(frame, number * TICKS))
+            for number, frame in enumerate(camera_frames(4))
+        ]
+        container.mux(encoder.flush())
+    assert came_out == [0, 1, 1, 1]
 
 
 def test_nothing_is_reordered_and_the_last_picture_lasts() -> None:
@@ -225,7 +236,7 @@ def refused(container: OutputContainer, kind: EncoderKind, request: EncodeReques
 def test_an_encoder_that_does_not_open_says_why() -> None:
     container = av.open(io.BytesIO(), "w", format="mp4")
     odd = refused(container, X264, of_size(REQUEST, 321, REQUEST.height))
-    assert "libx264 (superfast) does not start: Generic error" in odd.problem
+    assert "libx264 (superfast-slices) does not start: Generic error" in odd.problem
     assert odd.remedy == X264.remedy
     unknown = refused(container, replace(X264, name="h264_of_the_future"), REQUEST)
     assert "h264_of_the_future" in unknown.problem

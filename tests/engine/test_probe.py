@@ -43,7 +43,7 @@ REQUEST = EncodeRequest(
 X264 = kind_named("libx264")
 QSV = kind_named("h264_qsv")
 VAAPI = kind_named("h264_vaapi")
-GOOD_LINE = asdict(EncoderProof("libx264", "superfast", True, True, 99.0, ""))
+GOOD_LINE = asdict(EncoderProof("libx264", "superfast-slices", True, True, 99.0, ""))
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def answering(folder: Path, speed: float = 99.0) -> Child:
 
 def test_the_processor_proves_itself_in_a_real_child(tmp_path: Path) -> None:
     (proof,) = probe_all(REQUEST, tmp_path / "encoders.json", kinds=(X264,))
-    assert (proof.name, proof.variant) == ("libx264", "superfast")
+    assert (proof.name, proof.variant) == ("libx264", "superfast-slices")
     assert proof.opened
     assert proof.proved, proof.why_not
     assert proof.frames_per_second > 39
@@ -99,7 +99,7 @@ def test_the_processor_proves_itself_in_a_real_child(tmp_path: Path) -> None:
 
 def test_what_cannot_be_opened_is_told_variant_by_variant(tmp_path: Path) -> None:
     proofs = probe_all(of_size(REQUEST, 321, REQUEST.height), None, kinds=(X264,))
-    assert [proof.variant for proof in proofs] == ["superfast", "ultrafast"]
+    assert [proof.variant for proof in proofs] == ["superfast-slices", "superfast", "ultrafast"]
     assert not any(proof.opened or proof.proved for proof in proofs)
     assert "width not divisible by 2" in proofs[0].why_not
 
@@ -131,7 +131,7 @@ def test_what_was_proved_before_a_crash_still_counts(tmp_path: Path) -> None:
     )
     first, second = probe_all(REQUEST, None, kinds=(X264,), command=child.command, everything=True)
     assert first.proved
-    assert (second.variant, second.proved) == ("ultrafast", False)
+    assert (second.variant, second.proved) == ("superfast", False)
     assert "signal 11" in second.why_not
 
 
@@ -247,10 +247,10 @@ DAMAGE: list[Callable[[str], str]] = [
     lambda _: "",
     lambda text: text[: len(text) // 2],
     lambda _: "[]",
-    lambda _: '{"format": 1, "machine": {}, "answers": {}}',
-    lambda text: text.replace('"format": 1', '"format": 2'),
+    lambda _: '{"format": 2, "machine": {}, "answers": {}}',
+    lambda text: text.replace('"format": 2', '"format": 1'),
     lambda text: text.replace('"proved": true', '"proved": "yes"'),
-    lambda text: text.replace('"variant": "superfast"', '"variant": "hyperfast"'),
+    lambda text: text.replace('"variant": "superfast-slices"', '"variant": "hyperfast"'),
     lambda _: "[" * 200_000,
 ]
 
