@@ -48,6 +48,13 @@ def add_benchmarks(
         metavar="N",
         help="made-up pictures with a label (default: 200)",
     )
+    scanner.add_argument(
+        "--empty",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="made-up pictures without one, in which nothing may be read (default: 1000)",
+    )
     search = add(
         "search",
         _search,
@@ -108,7 +115,9 @@ def _scanner(options: argparse.Namespace, loaded: LoadedSettings) -> int:
 
     logs.set_up(loaded.settings.log, "bench")
     if options.target is None:
-        return scanner_scenes.run(loaded.settings.labels, options.pictures, options.json)
+        return scanner_scenes.run(
+            loaded.settings.labels, options.pictures, options.empty, options.json
+        )
     return scanner.run(options.target, loaded.settings.labels, options.json)
 
 

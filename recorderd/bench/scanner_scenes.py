@@ -90,10 +90,10 @@ class Findings:
         )
 
 
-def run(labels: LabelSettings, pictures: int, as_json: bool) -> int:
-    """Measure on so many single pictures, a quarter as many presentations, and five times as many
-    pictures without a label; print. Returns 0, or 1 if a goal was missed. Raises DeviceError."""
-    findings = measured(labels, pictures)
+def run(labels: LabelSettings, pictures: int, empty: int, as_json: bool) -> int:
+    """Measure on so many single pictures, a quarter as many presentations, and `empty` pictures
+    without a label; print. Returns 0, or 1 if a goal was missed. Raises DeviceError."""
+    findings = measured(labels, pictures, empty)
     return tell(
         "scanner",
         shown(findings),
@@ -104,7 +104,7 @@ def run(labels: LabelSettings, pictures: int, as_json: bool) -> int:
     )
 
 
-def measured(labels: LabelSettings, pictures: int) -> Findings:
+def measured(labels: LabelSettings, pictures: int, empty: int) -> Findings:
     """Raises DeviceError if a scanner process cannot be started."""
     with ExitStack() as cleanup:
         ours = _process(labels, "combined", cleanup)
@@ -115,7 +115,6 @@ def measured(labels: LabelSettings, pictures: int) -> Findings:
         presentations = max(1, pictures // 4)
         by_picture = _presented(ours, scenes, presentations)
         _say("pictures without a label")
-        empty = 5 * pictures
         phantoms = sum(bool(ours(luma)) for luma in _without_label(scenes, empty))
         idle = _idle(ours, scenes)
     return Findings(singles, presentations, by_picture, empty, phantoms, idle)

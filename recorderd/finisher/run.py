@@ -27,8 +27,9 @@ from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.finisher.housekeeping import Housekeeping
 from recorderd.finisher.idle import Idleness
 from recorderd.finisher.progress import PUBLISH_SECONDS, Progress, Publisher, cut_short
+from recorderd.finisher.sections import take_away_unneeded
 from recorderd.finisher.thumbnail import make_thumbnail
-from recorderd.finisher.transcode import HALF_DONE_SUFFIX, transcode
+from recorderd.finisher.transcode import transcode
 from recorderd.proof.sealer import Sealer
 from recorderd.recovery.mending import enter, is_half_mended, mend
 from recorderd.settings import Settings
@@ -191,6 +192,8 @@ class Finisher:
                 self._take_in_visits(catalogue)
                 if footage_id is None or self._disk_hinders(footage_id):
                     return
+                with suppress(OSError):
+                    take_away_unneeded(self._settings, catalogue)
                 self._count(chores)
                 found = self._next(chores, tried)
                 if found is None:
@@ -225,9 +228,6 @@ class Finisher:
                 "The finisher was killed or crashed while it did this",
                 "See why with: journalctl -u recorderd-finisher -e",
             )
-        with suppress(OSError):
-            for half_done in self._settings.incoming_folder.glob(f"*{HALF_DONE_SUFFIX}"):
-                half_done.unlink(missing_ok=True)
         self._begun = True
 
     def _disk_hinders(self, footage_id: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.salvage import FileFacts, facts_of
 from recorderd.errors import DeviceError, StorageError
 from recorderd.finisher.fingerprint import Fingerprint, fingerprint, unwatched
+from recorderd.finisher.sections import Section, Sections, join
 from recorderd.settings import Settings
 from recorderd.store.chores import Finished, Transcoded
-from recorderd.store.footage import sync_folder
+from recorderd.store.footage import HALF_ENCODED_SUFFIX, sync_folder
 
-HALF_DONE_SUFFIX = ".transcode.mp4"
+SECTION_PICTURES = 1800
+"""About a minute: so much of the work a power cut may cost."""
 _FULL_RANGE = 2
 _HASHED, _ENCODED = 0.05, 0.85
 """What fraction of the work is done when the original is hashed, and when all is encoded."""
@@ -38,6 +42,7 @@ _PATIENCE_SECONDS = 20.0
 """With an encoder program; systemd waits for thirty when the finisher is to end."""
 _MOST_LEFT_OUT = 0.05
 """A camera now and then sends a damaged picture; of more the original may still tell more."""
+_KEPT = "The original is kept"
 PROOFS_FILE = "encoders-when-idle.json"
 """Speeds measured with the finisher's low priority would mislead the station."""
 
@@ -49,6 +54,39 @@ class _Plan:
     description: StreamDescription
     request: EncodeRequest
     encoder: EncoderKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One recording, its file `path` with what that was `before`, and the SHA-256 of that."""
+
+    recording: Finished
+    settings: Settings
+    path: Path
+    before: FileFacts
+    original: str
+    plan: _Plan
+    pause: Callable[[], bool]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {
+            **self.before.tags,
+            "recorder_encoder": self.plan.encoder.name,
+            "transcoded_from": self.original,
+        }
+
+    @property
+    def beginning_ns(self) -> Nanoseconds:
+        """When the first picture was taken, on the monotonic clock of that time; 0 if not known."""
+        text = self.before.tags.get(BEGINNING_TAG, "")
+        return int(text) if text.isdecimal() else 0
+
+    @property
+    def wall_offset_ns(self) -> Nanoseconds:
+        """From that clock to UTC."""
+        started = self.recording.started_at.timestamp()
+        return round(started * NANOSECONDS_PER_SECOND) - self.beginning_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +111,24 @@ def transcode(
     The original stays until the new file is complete, on the disk, and was decoded from end to
     end; then one rename replaces it. `original_known` is told what the original was before
     anything is encoded, `moves` what fraction is done. May be repeated after any interruption:
-    it begins anew, or finds it done. None if `pause` asked to drop the work, or
-    `give_up_trials` did so while encoders were tried.
+    it goes on after the last section that was finished, or finds all done. None if `pause` asked
+    to drop the work, or `give_up_trials` did so while encoders were tried.
     Raises DeviceError (no encoder works), StorageError.
     """
     path = settings.footage_folder / recording.path
     facts = _readable(path)
     if facts.codec == "mjpeg":
-        half_done = settings.incoming_folder / f"{recording.id}{HALF_DONE_SUFFIX}"
-        half_done.unlink(missing_ok=True)
-        try:
-            moves(0.0)
-            # A trial cannot be paused: what it finds beside a recording says little.
-            if pause() or (plan := _plan(path, settings, give_up_trials)) is None:
-                return None
-            original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
-            encoding, checking = _part(moves, _HASHED, _ENCODED), _part(moves, _ENCODED, 1.0)
-            if original is None:
-                return None
-            original_known(original)
-            written = _encode(
-                path, half_done, facts, original.sha256, recording, settings, plan, pause, encoding
-            )
-            if written is None or not _check(path, half_done, written, pause, checking):
-                return None
-            with storage_errors(path):
-                os.replace(half_done, path)  # noqa: PTH105
-                sync_folder(path.parent)
-                sync_folder(half_done.parent)
-        finally:
-            half_done.unlink(missing_ok=True)
+        moves(0.0)
+        # A trial cannot be paused: what it finds beside a recording says little.
+        if pause() or (plan := _plan(path, settings, give_up_trials)) is None:
+            return None
+        original = fingerprint(path, pause, _part(moves, 0.0, _HASHED))
+        if original is None:
+            return None
+        original_known(original)
+        work = _Work(recording, settings, path, facts, original.sha256, plan, pause)
+        if not _replaced(work, moves):
+            return None
         facts = _readable(path)
     return Transcoded(
         bytes=path.stat().st_size,
@@ -125,53 +151,118 @@ def _readable(path: Path) -> FileFacts:
     return facts
 
 
+def _replaced(work: _Work, moves: Callable[[float], None]) -> bool:
+    """Whether the new file has taken the original's name; False if the work was dropped.
+
+    Then what is finished of it stays; after an error nothing does: something may be wrong with it.
+    """
+    sections = Sections(work.settings, work.recording.id, f"{work.original} {work.plan}")
+    joined = work.settings.incoming_folder / f"{work.recording.id}{HALF_ENCODED_SUFFIX}"
+    try:
+        written = _encode(work, sections, joined, _part(moves, _HASHED, _ENCODED))
+        checking = _part(moves, _ENCODED, 1.0)
+        if written is None or not _check(work.path, joined, written, work.pause, checking):
+            joined.unlink(missing_ok=True)
+            return False
+        with storage_errors(work.path):
+            os.replace(joined, work.path)  # noqa: PTH105
+            sync_folder(work.path.parent)
+            sync_folder(joined.parent)
+    except BaseException:
+        with suppress(StorageError):
+            sections.take_away()
+        raise
+    sections.take_away()
+    return True
+
+
 def _encode(
-    path: Path,
-    target: Path,
-    before: FileFacts,
-    original: str,
-    recording: Finished,
-    settings: Settings,
-    plan: _Plan,
-    pause: Callable[[], bool],
-    moves: Callable[[float], None],
+    work: _Work, sections: Sections, joined: Path, moves: Callable[[float], None]
 ) -> _Written | None:
-    """Write the new file; None if `pause` asked to drop the work."""
-    with av.open(str(path)) as source:
-        stream = source.streams.video[0]
-        tags = {**before.tags, "recorder_encoder": plan.encoder.name, "transcoded_from": original}
-        file = FootageFile(target, tags, settings.recording.sync_seconds)
-        with ExitStack() as cleanup:
-            cleanup.callback(file.abandon)
-            beginning_ns = _beginning(before)
-            wall_ns = round(recording.started_at.timestamp() * NANOSECONDS_PER_SECOND)
-            pipeline = encoding_pipeline(
-                file,
-                plan.description,
-                plan.encoder,
-                plan.request,
-                beginning_ns,
-                wall_ns - beginning_ns,
-                _nobody_looks,
-                is_behind=lambda: True,
-                patience_seconds=_PATIENCE_SECONDS,
-            )
-            cleanup.callback(pipeline.close)
-            for packet in _packets(source, stream, beginning_ns):
-                if pause():
-                    return None
-                pipeline.write(packet)
-                moves((packet.sequence + 1) / max(before.frames, 1))
-            pipeline.finish()
-            file.close()
-    written = _Written(pipeline.frames, pipeline.left_out, pipeline.written_ns - pipeline.first_ns)
-    if written.frames + written.left_out != before.frames:
-        raise DeviceError("The transcoded file lacks pictures", "The original is kept")
-    if written.left_out > _MOST_LEFT_OUT * before.frames:
+    """Encode what is not yet, and join all; None if the work was dropped."""
+    made: list[Section] = []
+    with av.open(str(work.path)) as source:
+        packets = _packets(source, source.streams.video[0], work.beginning_ns)
+        for number in range(math.ceil(work.before.frames / SECTION_PICTURES)):
+            of_section = _told(islice(packets, SECTION_PICTURES), work, moves)
+            section = sections.finished(number)
+            if section is not None:
+                deque(of_section, maxlen=0)
+            else:
+                section = _encode_section(work, sections, number, of_section)
+            if section is None:
+                return None
+            made.append(section)
+    frames = sum(section.frames for section in made)
+    written = _Written(frames, work.before.frames - frames, made[-1].last_ns - made[0].first_ns)
+    if written.left_out > _MOST_LEFT_OUT * work.before.frames:
         raise DeviceError(
-            f"{written.left_out} of {before.frames} pictures are damaged", "The original is kept"
+            f"{written.left_out} of {work.before.frames} pictures are damaged",
+            _KEPT,
         )
+    joined.unlink(missing_ok=True)
+    file = FootageFile(joined, work.tags, work.settings.recording.sync_seconds)
+    try:
+        if not join(made, file, work.wall_offset_ns, work.pause):
+            return None
+        file.close()
+    finally:
+        file.abandon()
     return written
+
+
+def _encode_section(
+    work: _Work, sections: Sections, number: int, packets: Iterable[Packet]
+) -> Section | None:
+    """The section with these pictures; None if the work was dropped."""
+    file = FootageFile(
+        sections.begin(number),
+        {**work.tags, **sections.tags},
+        work.settings.recording.sync_seconds,
+    )
+    given = 0
+    with ExitStack() as cleanup:
+        cleanup.callback(file.abandon)
+        pipeline = encoding_pipeline(
+            file,
+            work.plan.description,
+            work.plan.encoder,
+            work.plan.request,
+            work.beginning_ns,
+            work.wall_offset_ns,
+            _nobody_looks,
+            is_behind=lambda: True,
+            patience_seconds=_PATIENCE_SECONDS,
+        )
+        cleanup.callback(pipeline.close)
+        for packet in packets:
+            if work.pause():
+                cleanup.close()
+                sections.drop(number)
+                return None
+            pipeline.write(packet)
+            given += 1
+        pipeline.finish()
+        file.close()
+    if not pipeline.frames:
+        raise DeviceError(f"{given} pictures one after the other are damaged", _KEPT)
+    sections.finish(number)
+    section = sections.finished(number)
+    if (
+        section is None
+        or section.frames != pipeline.frames
+        or pipeline.frames + pipeline.left_out != given
+    ):
+        raise DeviceError("The transcoded file lacks pictures", _KEPT)
+    return section
+
+
+def _told(
+    packets: Iterable[Packet], work: _Work, moves: Callable[[float], None]
+) -> Iterator[Packet]:
+    for packet in packets:
+        yield packet
+        moves((packet.sequence + 1) / max(work.before.frames, 1))
 
 
 def _check(
@@ -198,7 +289,7 @@ def _check(
                 return False
             moves(number / (written.frames + written.left_out))
     if problem is not None:
-        raise DeviceError(f"The transcoded file is not right: {problem}", "The original is kept")
+        raise DeviceError(f"The transcoded file is not right: {problem}", _KEPT)
     return True
 
 
@@ -282,12 +373,6 @@ def _plan(path: Path, settings: Settings, give_up: Callable[[], bool]) -> _Plan 
         if give_up():
             return None
     raise DeviceError("No encoder works on this machine", "Run 'recorderd doctor --encoders'")
-
-
-def _beginning(facts: FileFacts) -> Nanoseconds:
-    """When the first picture was taken, on the monotonic clock of that time; 0 if not known."""
-    text = facts.tags.get(BEGINNING_TAG, "")
-    return int(text) if text.isdecimal() else 0
 
 
 def _packets(

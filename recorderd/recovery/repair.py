@@ -333,7 +333,7 @@ class Repair:
         recording_id, half_done = _named(path)
         row = None if recording_id is None else self._catalogue.row(recording_id)
         if row is not None and ".transcode" in path.name:
-            return "The helpers (recorderd finish) make it anew and take it away"
+            return "The helpers (recorderd finish) go on with it and take it away"
         if row is not None and half_done:
             return "It was made of a video that is not in its place: look at both"
         if row is not None and row.state == RecordingState.DELETED:
@@ -360,7 +360,8 @@ def _named(path: Path) -> tuple[RecordingId | None, bool]:
     half_done = any(part in path.suffixes for part in _HALF_DONE)
     for part in (*_HALF_DONE, ".transcode", ".thumb"):
         stem = stem.removesuffix(part)
-    name = stem.rpartition("_")[2]
+    # An encoding under way has its sections' numbers behind the id.
+    name = stem.rpartition("_")[2].partition(".")[0]
     try:
         return (RecordingId(name), half_done) if str(UUID(name)) == name else (None, half_done)
     except ValueError:

@@ -101,6 +101,24 @@ def stored_path(settings: Settings, video: Path) -> str:
     return video.relative_to(settings.footage_folder.absolute()).as_posix()
 
 
+HALF_ENCODED_SUFFIX: Final = ".transcode.mp4"
+
+
+def half_encoded(settings: Settings, recording_id: str = "") -> list[Path]:
+    """What is there so far of videos that are being encoded anew, or of that recording's."""
+    return sorted(settings.incoming_folder.glob(f"{recording_id}*{HALF_ENCODED_SUFFIX}"))
+
+
+def delete_half_encoded(settings: Settings, recording_id: RecordingId) -> None:
+    """Take all of that off the disk for good. Raises StorageError; it may be done again."""
+    there = half_encoded(settings, recording_id)
+    for path in there:
+        with translated(path):
+            path.unlink(missing_ok=True)
+    if there:
+        sync_folder(settings.incoming_folder)
+
+
 def still_path(video: Path) -> Path:
     """Where the picture of the label lies, beside its video."""
     return video.with_suffix(".jpg")

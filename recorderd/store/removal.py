@@ -138,6 +138,7 @@ class Removal:
         """Take the files away, and then leave only what is known of the recording."""
         video = self._video(going)
         footage.delete(video)
+        footage.delete_half_encoded(self._settings, going.id)
         with self._catalogue.transaction() as tables:
             found = tables.recordings.get_by_id(going.id)
             if found.state == RecordingState.DELETING:

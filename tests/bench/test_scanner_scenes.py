@@ -50,7 +50,7 @@ def test_a_short_run_reads_labels_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(scanner_scenes, "_STILL_PICTURES", 8)
-    scanner_scenes.run(LabelSettings(), 4, as_json=True)
+    scanner_scenes.run(LabelSettings(), 4, 20, as_json=True)
     told = json.loads(capsys.readouterr().out)
     ours, *others = told["singles"]
     assert ours["name"] == "recorderd"

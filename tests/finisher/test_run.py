@@ -19,6 +19,7 @@ from recorderd.errors import CatalogueError, DeviceError, StorageError
 from recorderd.finisher import run
 from recorderd.finisher.fingerprint import Fingerprint, fingerprint
 from recorderd.finisher.run import Finisher
+from recorderd.finisher.sections import take_away_unneeded
 from recorderd.settings import Settings, StationSettings
 from recorderd.station import clock as station_clock
 from recorderd.store import footage, visits
@@ -245,6 +246,23 @@ def test_half_done_file_of_a_recording_nobody_asks_for_any_more(
     left_over.touch()
     finisher.look()
     assert not left_over.exists()
+
+
+def test_what_is_encoded_of_recordings_stays_while_they_wait_for_it(
+    archive: Archive, finisher: Finisher
+) -> None:
+    waiting, done, deleted = archive.add(), archive.add(after=9), archive.add(after=18)
+    with archive.catalogue.transaction() as tables:
+        row = tables.recordings
+        row.update(transcoded_from="0" * 64).where(row.id == done).execute()
+        row.update(state="deleted").where(row.id == deleted).execute()
+    names = [f"{each}.0000.transcode.mp4" for each in (waiting, done, deleted)]
+    for name in names:
+        (archive.settings.incoming_folder / name).touch()
+    take_away_unneeded(archive.settings, archive.catalogue)
+    assert [path.name for path in archive.settings.incoming_folder.iterdir()] == names[:1]
+    finisher.look()
+    assert not list(archive.settings.incoming_folder.iterdir())
 
 
 def test_the_original_is_sealed_before_it_is_encoded(archive: Archive, finisher: Finisher) -> None:

@@ -84,12 +84,13 @@ def test_the_original_is_there_until_the_whole_new_file_takes_its_name(
     seen: list[tuple[bytes, bool]] = []
 
     def replace(new: Path, old: Path) -> None:
-        seen.append((old.read_bytes(), is_closed(new)))
+        if old == path:
+            seen.append((old.read_bytes(), is_closed(new)))
         really_replace(new, old)
 
     monkeypatch.setattr(os, "replace", replace)
     assert transcode(archive.finished(recording_id), archive.settings, _go_on) is not None
-    assert (original, True) in seen
+    assert seen == [(original, True)]
     assert path.read_bytes() != original
 
 
@@ -248,21 +249,107 @@ def test_killed_in_the_middle(archive: Archive) -> None:
     assert not half_done.exists()
 
 
-@pytest.mark.parametrize("calls", [0, 1, 4, 10, 14])
-def test_dropped_when_the_station_needs_the_machine(archive: Archive, calls: int) -> None:
-    """At any moment, and nothing is left behind."""
+def _after(calls: int) -> Callable[[], bool]:
+    """Asks to drop the work when it was asked so often."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+def _encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each picture that is given to an encoder from now on."""
+    pictures: list[int] = []
+    real = VideoEncoder.encode
+
+    def count(self: VideoEncoder, frame: av.VideoFrame, pts: int) -> Any:
+        pictures.append(pts)
+        return real(self, frame, pts)
+
+    monkeypatch.setattr(VideoEncoder, "encode", count)
+    return pictures
+
+
+@pytest.mark.parametrize("calls", range(2 + 3 * len(TIMES)))
+def test_dropped_at_any_moment_it_goes_on_after_the_last_finished_section(
+    archive: Archive, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SECTION_PICTURES", 3)
     recording_id = archive.add()
-    before = archive.path(recording_id).read_bytes()
-    asked: list[int] = []
-
-    def pause() -> bool:
-        asked.append(1)
-        return len(asked) > calls
-
-    assert transcode(archive.finished(recording_id), archive.settings, pause) is None
-    assert archive.path(recording_id).read_bytes() == before
-    assert not list(archive.settings.incoming_folder.iterdir())
+    path, incoming = archive.path(recording_id), archive.settings.incoming_folder
+    original = path.read_bytes()
+    assert transcode(archive.finished(recording_id), archive.settings, _after(calls)) is None
+    assert path.read_bytes() == original
+    finished = [f"{recording_id}.{number:04}.transcode.mp4" for number in range(3)]
+    left = sorted(file.name for file in incoming.iterdir())
+    assert left == finished[: len(left)]
     assert [thread.name for thread in threading.enumerate() if "sync" in thread.name] == []
+
+    encoded = _encoded(monkeypatch)
+    done = transcode(archive.finished(recording_id), archive.settings, _go_on)
+    assert done is not None
+    assert len(encoded) == max(0, len(TIMES) - 3 * len(left))
+    assert facts_of(path).times == TIMES
+    assert done.original_sha256 == hashlib.sha256(original).hexdigest()
+    assert not list(incoming.iterdir())
+
+
+def _contents(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, bytes]], dict[str, str]]:
+    """Times and durations of the pictures, the texts of the clock with theirs, and the tags."""
+    with av.open(str(path)) as container:
+        texts = []
+        pictures = []
+        for packet in container.demux():
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                moment = round(packet.pts * packet.time_base * 90_000)
+                if packet.stream.type == "video":
+                    length = round((packet.duration or 0) * packet.time_base * 90_000)
+                    pictures.append((moment, length))
+                else:
+                    texts.append((moment, bytes(packet)))
+        stream = container.streams.video[0].codec_context
+        colours = {"range": str(stream.color_range), "matrix": str(stream.colorspace)}
+        return pictures, texts, {**container.metadata, **colours}
+
+
+@pytest.mark.parametrize("pictures", [1, 3, 4])
+def test_a_video_of_several_sections_is_like_one_of_a_single_section(
+    archive: Archive, pictures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, whole, original = _transcode(archive)
+    monkeypatch.setattr(module, "SECTION_PICTURES", pictures)
+    other = archive.path(archive.add(after=9.0))
+    other.write_bytes(original)
+    (recording_id,) = [
+        each.id for each in Chores(archive.catalogue).latest() if each.path in str(other)
+    ]
+    finished = dataclasses.replace(
+        archive.finished(recording_id),
+        started_at=archive.finished(Chores(archive.catalogue).latest()[-1].id).started_at,
+    )
+    assert transcode(finished, archive.settings, _go_on) is not None
+    assert _contents(other) == _contents(whole)
+
+
+@pytest.mark.parametrize(
+    ("damage", "made_anew"), [("cut off", 3), ("zeros", 3), ("of another quality", len(TIMES))]
+)
+def test_section_that_is_not_right_is_made_anew(
+    archive: Archive, damage: str, made_anew: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SECTION_PICTURES", 3)
+    recording_id = archive.add()
+    finished = archive.finished(recording_id)
+    assert transcode(finished, archive.settings, _after(2 + len(TIMES))) is None
+    section = archive.settings.incoming_folder / f"{recording_id}.0000.transcode.mp4"
+    content = section.read_bytes()
+    if damage == "of another quality":
+        recording = dataclasses.replace(archive.settings.recording, quality=30)
+        archive.settings = dataclasses.replace(archive.settings, recording=recording)
+    else:
+        section.write_bytes(content[:200] if damage == "cut off" else bytes(len(content)))
+    encoded = _encoded(monkeypatch)
+    assert transcode(finished, archive.settings, _go_on) is not None
+    assert len(encoded) == made_anew
+    assert facts_of(archive.path(recording_id)).times == TIMES
 
 
 def test_failing_encoder_leaves_the_original(

@@ -19,7 +19,7 @@ from recorderd.mp4.boxes import is_closed
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.schema import Tables
 from tests.engine.pictures import numbers_in
-from tests.recovery.disk import STATES, Disk, HalfDone
+from tests.recovery.disk import STATES, Disk, HalfDone, new, video
 
 STEPS = (
     *("link", "unlink", "rename", "replace", "truncate", "utime", "mkdir", "chmod"),
@@ -63,6 +63,17 @@ def test_each_state_comes_to_its_end_and_stays_there(disk: Disk, name: str) -> N
     again = disk.repair()
     assert [each.finding.kind for each in again if each.done is not None] == []
     assert disk.snapshot() == before
+
+
+def test_an_encoding_under_way_is_left_to_the_helpers(disk: Disk) -> None:
+    disk.save()
+    section = disk.settings.incoming_folder / f"{new().id}.0003.transcode.mp4"
+    disk.write(section, video()[1])
+    (treated,) = disk.repair()
+    assert treated.finding.path == section
+    assert treated.done is None
+    assert "go on with it" in treated.remedy
+    assert section.exists()
 
 
 class Killed(BaseException):

@@ -89,6 +89,20 @@ def test_leaves_what_is_known_and_nothing_else(shelf: Shelf) -> None:
     ]
 
 
+def test_what_is_encoded_of_it_so_far_goes_too(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording_id, other = shelf.put(), shelf.put()
+    incoming = shelf.settings.incoming_folder
+    sections = [incoming / f"{each}.0000.transcode.mp4" for each in (recording_id, other)]
+    for section in sections:
+        section.touch()
+    syncs = Syncs(monkeypatch)
+    delete(shelf, recording_id)
+    assert [section.exists() for section in sections] == [False, True]
+    assert syncs.folders[incoming] == {sections[1].name}
+
+
 def test_empty_folders_go_too(shelf: Shelf) -> None:
     first, second = shelf.put(day="2025/12/31"), shelf.put(day="2025/12/31")
     delete(shelf, first)
