@@ -310,7 +310,7 @@ KINDS = (
         pixel_format="yuv420p",
         variants=(
             # The processors share each picture. With two of them that is as fast as a picture for
-            # each, costs a tenth less, 140 MB less at 4K and holds back one picture instead of
+            # each, takes 115 MB less at 4K and holds back one picture instead of
             # four; its files are 1.5 percent larger (measured).
             EncoderVariant(
                 "superfast-slices",

@@ -228,6 +228,8 @@ class Finisher:
                 "The finisher was killed or crashed while it did this",
                 "See why with: journalctl -u recorderd-finisher -e",
             )
+            with suppress(StorageError):  # Its cause may lie in what was encoded so far.
+                footage.delete_half_encoded(self._settings, RecordingId(recording_id))
         self._begun = True
 
     def _disk_hinders(self, footage_id: str) -> bool:
@@ -399,8 +401,12 @@ class Finisher:
         return True
 
     def _has_room_beside(self, recording: Finished) -> bool:
-        """Whether a file of this size more would leave the room that recordings need."""
+        """Whether a file of this size more would leave the room that recordings need.
+
+        What was encoded of it so far takes a part of that already.
+        """
         path = self._settings.footage_folder / recording.path
         disk = os.statvfs(path)
-        needed = self._settings.storage.minimum_free_gigabytes * 1e9 + path.stat().st_size
-        return disk.f_bavail * disk.f_frsize >= needed
+        there = footage.half_encoded(self._settings, recording.id)
+        free = disk.f_bavail * disk.f_frsize + sum(each.stat().st_size for each in there)
+        return free >= self._settings.storage.minimum_free_gigabytes * 1e9 + path.stat().st_size

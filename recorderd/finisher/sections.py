@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import av
 from av.video.stream import VideoStream
 
-from recorderd.core.model import NANOSECONDS_PER_SECOND, Mode, Nanoseconds, RecordingId
+from recorderd.core.model import (
+    NANOSECONDS_PER_SECOND,
+    Nanoseconds,
+    RecordingId,
+    RecordingState,
+)
 from recorderd.engine.footage_file import (
     BEGINNING_TAG,
     TIME_BASE,
@@ -24,11 +28,11 @@ from recorderd.engine.footage_file import (
     storage_errors,
     ticks,
 )
+from recorderd.engine.remux import is_whole, opened
 from recorderd.engine.salvage import facts_of
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.store.catalogue import Catalogue
-from recorderd.store.chores import KEPT
 from recorderd.store.footage import (
     HALF_ENCODED_SUFFIX,
     delete_half_encoded,
@@ -62,11 +66,16 @@ class Sections:
         self.tags: Final = {SECTION_TAG: digest}
         """What each section file has to say of itself."""
 
-    def finished(self, number: int) -> Section | None:
-        """The section of that number, counted from 0. Raises StorageError."""
+    def finished(self, number: int, frames: int) -> Section | None:
+        """The section of that number, counted from 0, if it holds so many pictures.
+
+        Raises StorageError.
+        """
         path = self._path(number)
         facts = facts_of(path) if path.exists() else None
-        if facts is None or facts.tags.get(SECTION_TAG) != self.tags[SECTION_TAG]:
+        if facts is None or facts.frames != frames:
+            return None
+        if facts.tags.get(SECTION_TAG) != self.tags[SECTION_TAG]:
             return None
         beginning = facts.tags.get(BEGINNING_TAG, "")
         if not beginning.isdecimal():
@@ -106,22 +115,22 @@ class Sections:
 
 
 def join(
-    sections: list[Section],
+    sections: Sequence[Section],
     file: FootageFile,
     wall_offset_ns: Nanoseconds,
-    pause: Callable[[], bool],
-) -> bool:
-    """Write all sections' pictures into one file, at their times; False if `pause` said so.
+    next_picture: Callable[[], None],
+) -> None:
+    """Write all sections' pictures into one file, at their times; calls back before each.
 
-    `wall_offset_ns` brings the monotonic clock to UTC. Raises StorageError, and DeviceError if
-    the sections do not fit together.
+    `wall_offset_ns` brings the monotonic clock to UTC. Raises StorageError, DeviceError if the
+    sections do not fit together, av.FFmpegError if one cannot be read.
     """
     first_ns = sections[0].first_ns
     file.tag_beginning(first_ns)
     stream: VideoStream | None = None
     header: bytes | None = None
     for section in sections:
-        with av.open(str(section.path)) as source:
+        with opened(section.path) as source:
             video = source.streams.video[0]
             if stream is None:
                 stream = file.container.add_stream_from_template(video, opaque=True)
@@ -134,10 +143,9 @@ def join(
                     "It is encoded once more from its beginning",
                 )
             for packet in source.demux(video):
-                if packet.pts is None or not packet.size:
+                if packet.pts is None or not is_whole(packet):
                     continue
-                if pause():
-                    return False
+                next_picture()
                 offset_ns = round(packet.pts * packet.time_base * NANOSECONDS_PER_SECOND)
                 captured_ns = section.first_ns + offset_ns
                 file.show_clock(captured_ns - first_ns, captured_ns + wall_offset_ns)
@@ -145,22 +153,19 @@ def join(
                 packet.time_base = TIME_BASE
                 packet.stream = stream
                 file.mux(packet)
-    return True
 
 
 def take_away_unneeded(settings: Settings, catalogue: Catalogue) -> None:
-    """What was encoded of recordings that wait for it no longer: deleted ones, for example.
+    """What was encoded of recordings that nobody knows, that are deleted, or encoded by now.
 
-    Call while nothing is encoded. Raises CatalogueError, OSError.
+    That of a lost recording stays: it may be all there is. Call while nothing is encoded. Raises
+    CatalogueError, OSError.
     """
     for path in half_encoded(settings):
-        name = path.name.partition(".")[0]
-        row = catalogue.row(RecordingId(name))
-        waits = (
-            row is not None
-            and row.state in KEPT
-            and row.mode == Mode.DEFER
-            and row.transcoded_from is None
-        )
-        if not waits:
+        row = catalogue.row(RecordingId(path.name.partition(".")[0]))
+        if (
+            row is None
+            or row.state in (RecordingState.DELETING, RecordingState.DELETED)
+            or row.transcoded_from is not None
+        ):
             path.unlink(missing_ok=True)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import av
 from av.video.stream import VideoStream
 
 from recorderd.core.model import NANOSECONDS_PER_SECOND, Nanoseconds
-from recorderd.engine import probe, verify
+from recorderd.engine import probe
 from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
+from recorderd.engine.encoders import library_words
 from recorderd.engine.encoding import encoding_pipeline
 from recorderd.engine.footage_file import BEGINNING_TAG, FootageFile, storage_errors
 from recorderd.engine.packets import Packet, StreamDescription
 from recorderd.engine.salvage import FileFacts, facts_of
 from recorderd.errors import DeviceError, StorageError
+from recorderd.finisher.comparison import KEPT, Written, compare
 from recorderd.finisher.fingerprint import Fingerprint, fingerprint, unwatched
 from recorderd.finisher.sections import Section, Sections, join
 from recorderd.settings import Settings
@@ -35,14 +34,12 @@ SECTION_PICTURES = 1800
 _FULL_RANGE = 2
 _HASHED, _ENCODED = 0.05, 0.85
 """What fraction of the work is done when the original is hashed, and when all is encoded."""
-_LARGEST_DIFFERENCE_S = 0.001
 _TRIAL_SECONDS = 300.0
 """Of an encoder, for each kind: with what others leave of the processor it takes its time."""
 _PATIENCE_SECONDS = 20.0
 """With an encoder program; systemd waits for thirty when the finisher is to end."""
 _MOST_LEFT_OUT = 0.05
 """A camera now and then sends a damaged picture; of more the original may still tell more."""
-_KEPT = "The original is kept"
 PROOFS_FILE = "encoders-when-idle.json"
 """Speeds measured with the finisher's low priority would mislead the station."""
 
@@ -56,6 +53,10 @@ class _Plan:
     encoder: EncoderKind
 
 
+class _DroppedError(Exception):
+    """The finisher is to end."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """One recording, its file `path` with what that was `before`, and the SHA-256 of that."""
@@ -67,6 +68,11 @@ class _Work:
     original: str
     plan: _Plan
     pause: Callable[[], bool]
+
+    def next_picture(self) -> None:
+        """Wait while the station needs the machine. Raises _DroppedError."""
+        if self.pause():
+            raise _DroppedError
 
     @property
     def tags(self) -> dict[str, str]:
@@ -87,15 +93,6 @@ class _Work:
         """From that clock to UTC."""
         started = self.recording.started_at.timestamp()
         return round(started * NANOSECONDS_PER_SECOND) - self.beginning_ns
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """The new file: pictures in it, damaged ones that are not, from the first to the last."""
-
-    frames: int
-    left_out: int
-    duration_ns: Nanoseconds
 
 
 def transcode(
@@ -127,8 +124,14 @@ def transcode(
             return None
         original_known(original)
         work = _Work(recording, settings, path, facts, original.sha256, plan, pause)
-        if not _replaced(work, moves):
+        try:
+            _replace(work, moves)
+        except _DroppedError:
             return None
+        except OSError:
+            raise
+        except (av.FFmpegError, ValueError, IndexError) as error:
+            raise DeviceError(f"It cannot be encoded: {library_words(error)}", KEPT) from error
         facts = _readable(path)
     return Transcoded(
         bytes=path.stat().st_size,
@@ -151,110 +154,109 @@ def _readable(path: Path) -> FileFacts:
     return facts
 
 
-def _replaced(work: _Work, moves: Callable[[float], None]) -> bool:
-    """Whether the new file has taken the original's name; False if the work was dropped.
+def _replace(work: _Work, moves: Callable[[float], None]) -> None:
+    """Encode, compare, and put the new file in the original's place.
 
-    Then what is finished of it stays; after an error nothing does: something may be wrong with it.
+    Raises _DroppedError, and then what is finished stays; after an error nothing does: something
+    may be wrong with it.
     """
-    sections = Sections(work.settings, work.recording.id, f"{work.original} {work.plan}")
+    made_of = f"{work.original} {work.plan} {SECTION_PICTURES}"
+    sections = Sections(work.settings, work.recording.id, made_of)
     joined = work.settings.incoming_folder / f"{work.recording.id}{HALF_ENCODED_SUFFIX}"
     try:
+        joined.unlink(missing_ok=True)
         written = _encode(work, sections, joined, _part(moves, _HASHED, _ENCODED))
-        checking = _part(moves, _ENCODED, 1.0)
-        if written is None or not _check(work.path, joined, written, work.pause, checking):
-            joined.unlink(missing_ok=True)
-            return False
+        compare(work.path, joined, written, work.next_picture, _part(moves, _ENCODED, 1.0))
         with storage_errors(work.path):
             os.replace(joined, work.path)  # noqa: PTH105
             sync_folder(work.path.parent)
             sync_folder(joined.parent)
+    except _DroppedError:
+        joined.unlink(missing_ok=True)
+        raise
     except BaseException:
         with suppress(StorageError):
             sections.take_away()
         raise
-    sections.take_away()
-    return True
+    with suppress(StorageError):  # Whoever begins the next job takes them away.
+        sections.take_away()
 
 
 def _encode(
     work: _Work, sections: Sections, joined: Path, moves: Callable[[float], None]
-) -> _Written | None:
-    """Encode what is not yet, and join all; None if the work was dropped."""
+) -> Written:
+    """Encode what is not yet, and join all. Raises _DroppedError."""
     made: list[Section] = []
+    left_out = 0
     with av.open(str(work.path)) as source:
         packets = _packets(source, source.streams.video[0], work.beginning_ns)
-        for number in range(math.ceil(work.before.frames / SECTION_PICTURES)):
+        for number, first in enumerate(range(0, work.before.frames, SECTION_PICTURES)):
             of_section = _told(islice(packets, SECTION_PICTURES), work, moves)
-            section = sections.finished(number)
+            whole = min(SECTION_PICTURES, work.before.frames - first)
+            section = sections.finished(number, whole)
             if section is not None:
-                deque(of_section, maxlen=0)
+                for _ in of_section:
+                    work.next_picture()
             else:
-                section = _encode_section(work, sections, number, of_section)
-            if section is None:
-                return None
-            made.append(section)
+                section, damaged = _encode_section(work, sections, number, of_section)
+                left_out += damaged
+            if section is not None:
+                made.append(section)
     frames = sum(section.frames for section in made)
-    written = _Written(frames, work.before.frames - frames, made[-1].last_ns - made[0].first_ns)
-    if written.left_out > _MOST_LEFT_OUT * work.before.frames:
-        raise DeviceError(
-            f"{written.left_out} of {work.before.frames} pictures are damaged",
-            _KEPT,
-        )
-    joined.unlink(missing_ok=True)
+    if frames + left_out != work.before.frames:
+        raise DeviceError("The transcoded file lacks pictures", KEPT)
+    if not made or left_out > _MOST_LEFT_OUT * work.before.frames:
+        raise DeviceError(f"{left_out} of {work.before.frames} pictures are damaged", KEPT)
     file = FootageFile(joined, work.tags, work.settings.recording.sync_seconds)
     try:
-        if not join(made, file, work.wall_offset_ns, work.pause):
-            return None
+        join(made, file, work.wall_offset_ns, work.next_picture)
         file.close()
     finally:
         file.abandon()
-    return written
+    return Written(frames, left_out, made[-1].last_ns - made[0].first_ns)
 
 
 def _encode_section(
     work: _Work, sections: Sections, number: int, packets: Iterable[Packet]
-) -> Section | None:
-    """The section with these pictures; None if the work was dropped."""
-    file = FootageFile(
-        sections.begin(number),
-        {**work.tags, **sections.tags},
-        work.settings.recording.sync_seconds,
-    )
-    given = 0
-    with ExitStack() as cleanup:
-        cleanup.callback(file.abandon)
-        pipeline = encoding_pipeline(
-            file,
-            work.plan.description,
-            work.plan.encoder,
-            work.plan.request,
-            work.beginning_ns,
-            work.wall_offset_ns,
-            _nobody_looks,
-            is_behind=lambda: True,
-            patience_seconds=_PATIENCE_SECONDS,
-        )
-        cleanup.callback(pipeline.close)
-        for packet in packets:
-            if work.pause():
-                cleanup.close()
-                sections.drop(number)
-                return None
-            pipeline.write(packet)
-            given += 1
-        pipeline.finish()
-        file.close()
+) -> tuple[Section | None, int]:
+    """The section with these pictures, and how many are damaged; None if all are.
+
+    Raises _DroppedError, and then nothing is left of it.
+    """
+    tags = {**work.tags, **sections.tags}
+    try:
+        with ExitStack() as cleanup:
+            file = FootageFile(sections.begin(number), tags, work.settings.recording.sync_seconds)
+            cleanup.callback(file.abandon)
+            pipeline = encoding_pipeline(
+                file,
+                work.plan.description,
+                work.plan.encoder,
+                work.plan.request,
+                work.beginning_ns,
+                work.wall_offset_ns,
+                _nobody_looks,
+                is_behind=lambda: True,
+                patience_seconds=_PATIENCE_SECONDS,
+            )
+            cleanup.callback(pipeline.close)
+            for packet in packets:
+                work.next_picture()
+                pipeline.write(packet)
+            pipeline.finish()
+            if pipeline.frames:
+                file.close()
+    except _DroppedError:
+        sections.drop(number)
+        raise
     if not pipeline.frames:
-        raise DeviceError(f"{given} pictures one after the other are damaged", _KEPT)
+        sections.drop(number)
+        return None, pipeline.left_out
     sections.finish(number)
-    section = sections.finished(number)
-    if (
-        section is None
-        or section.frames != pipeline.frames
-        or pipeline.frames + pipeline.left_out != given
-    ):
-        raise DeviceError("The transcoded file lacks pictures", _KEPT)
-    return section
+    section = sections.finished(number, pipeline.frames)
+    if section is None:
+        raise DeviceError("The transcoded file lacks pictures", KEPT)
+    return section, pipeline.left_out
 
 
 def _told(
@@ -263,64 +265,6 @@ def _told(
     for packet in packets:
         yield packet
         moves((packet.sequence + 1) / max(work.before.frames, 1))
-
-
-def _check(
-    original: Path,
-    transcoded: Path,
-    written: _Written,
-    pause: Callable[[], bool],
-    moves: Callable[[float], None],
-) -> bool:
-    """Compare the new file with the original; False if `pause` asked to drop the work.
-
-    The original is going to be deleted: every single picture has to decode and to stand at its
-    time. Raises DeviceError.
-    """
-    problem = verify.problem_of(transcoded, written.frames, written.duration_ns)
-    if problem is None:
-        left_out = 0
-        for number, found in enumerate(_comparison(original, transcoded), start=1):
-            left_out += not found
-            if left_out > written.left_out:
-                problem = f"picture {number} is missing or not at its time"
-                break
-            if pause():
-                return False
-            moves(number / (written.frames + written.left_out))
-    if problem is not None:
-        raise DeviceError(f"The transcoded file is not right: {problem}", _KEPT)
-    return True
-
-
-def _comparison(original: Path, transcoded: Path) -> Iterator[bool]:
-    """Whether each picture of the original is in the other file, at its time and decodable."""
-    with av.open(str(original)) as first, av.open(str(transcoded)) as second:
-        pictures = (packet for packet in first.demux(first.streams.video[0]) if packet.size)
-        # Else what is missing of a picture is made up from others.
-        second.streams.video[0].codec_context.options = {"err_detect": "explode"}
-        expected, decoded = _times(pictures), _times(second.decode(video=0))
-        try:
-            shown = next(decoded, None)
-            for moment_s in expected:
-                found = shown is not None and abs(moment_s - shown) <= _LARGEST_DIFFERENCE_S
-                yield found
-                if found:
-                    shown = next(decoded, None)
-            if shown is not None:
-                yield from repeat(False)
-        except av.FFmpegError:
-            yield from repeat(False)
-
-
-def _times(things: Iterable[av.Packet[Any] | av.VideoFrame]) -> Iterator[float]:
-    """When each is shown, in seconds after the first."""
-    first = None
-    for thing in things:
-        if thing.pts is not None and thing.time_base is not None:
-            moment = float(thing.pts * thing.time_base)
-            first = moment if first is None else first
-            yield moment - first
 
 
 def _part(moves: Callable[[float], None], begin: float, end: float) -> Callable[[float], None]:

@@ -16,10 +16,10 @@ from recorderd.store.records import Failure
 from recorderd.store.schema import Recording, Tables, microseconds
 
 MOST_AT_ONCE = 200
+"""Rows that are read in one go; what waits behind them is read when they are through."""
 _SAVED: Final = (RecordingState.SAVED, RecordingState.RECOVERED)
 KEPT: Final = (RecordingState.SAVED, RecordingState.RECOVERED, RecordingState.DAMAGED)
 """States in which the video lies in its final place and nobody works on it."""
-"""Rows that are read in one go; what waits behind them is read when they are through."""
 _FEW: Final = 20
 """Mostly the first one that waits is taken."""
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from recorderd.core.model import RecordingState
 from recorderd.settings import Settings
-from recorderd.store.footage import MARKER_NAME
+from recorderd.store.footage import HALF_ENCODED_SUFFIX, MARKER_NAME
 from recorderd.store.reader import reading
 from recorderd.store.schema import FOOTAGE_KEY
 from recorderd.store.set_aside import RECORDING_ID
@@ -169,12 +169,16 @@ class Comparison:
         return bool(self._footage.closed or self._incoming.closed)
 
     def videos_of(self, recording_id: str) -> list[Path]:
-        """All videos, wherever they lie, whose name holds this id; after iterating."""
+        """All videos, wherever they lie, whose name holds this id; after iterating.
+
+        Not those that are being encoded: one may hold no more than a minute of the recording.
+        """
         if self._by_id is None:
             self._by_id = {}
             for folder in (self._footage, self._incoming):
                 for name in folder.files:
-                    found = RECORDING_ID.search(name) if name.endswith(".mp4") else None
+                    is_video = name.endswith(".mp4") and not name.endswith(HALF_ENCODED_SUFFIX)
+                    found = RECORDING_ID.search(name) if is_video else None
                     if found is not None:
                         self._by_id.setdefault(found[0], []).append(folder.root / name)
         return self._by_id.get(recording_id, [])

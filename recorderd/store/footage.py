@@ -111,12 +111,12 @@ def half_encoded(settings: Settings, recording_id: str = "") -> list[Path]:
 
 def delete_half_encoded(settings: Settings, recording_id: RecordingId) -> None:
     """Take all of that off the disk for good. Raises StorageError; it may be done again."""
-    there = half_encoded(settings, recording_id)
-    for path in there:
-        with translated(path):
+    with translated(settings.incoming_folder):
+        there = half_encoded(settings, recording_id)
+        for path in there:
             path.unlink(missing_ok=True)
-    if there:
-        sync_folder(settings.incoming_folder)
+        if there:
+            _sync_folder(settings.incoming_folder)
 
 
 def still_path(video: Path) -> Path:
@@ -151,15 +151,22 @@ def publish(incoming: Path, final: Path) -> None:
     Contents onto the disk, day folders made, the new name onto the disk, and only then is
     the old name taken away: at any instant at least one name is safe. If a power cut left
     both names, calling it again finishes the move. An existing other file is never
-    overwritten. Raises StorageError.
+    overwritten, and a file that is in its place already stays there. Raises StorageError.
     """
     sync_file(incoming)
     with translated(final):
         _move_into_day_folder(incoming, final)
         _sync_folder(final.parent)
+        if _is_in_place(incoming, final):
+            return
         with suppress(FileNotFoundError):
             incoming.unlink()
         _sync_folder(incoming.parent)
+
+
+def _is_in_place(incoming: Path, final: Path) -> bool:
+    """Whether both are one and the same name: taking that away would take the file away."""
+    return incoming.name == final.name and incoming.parent.samefile(final.parent)
 
 
 def delete(video: Path) -> None:

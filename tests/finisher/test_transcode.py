@@ -17,11 +17,14 @@ from recorderd.engine import probe, salvage, verify
 from recorderd.engine.encoders import VideoEncoder
 from recorderd.engine.probe import EncoderProof
 from recorderd.errors import DeviceError, StorageError
+from recorderd.finisher import comparison
 from recorderd.finisher import transcode as module
+from recorderd.finisher.comparison import Written, compare
 from recorderd.finisher.fingerprint import unwatched
+from recorderd.finisher.sections import SECTION_TAG, join
 from recorderd.finisher.transcode import transcode
 from recorderd.mp4.boxes import is_closed
-from recorderd.store.chores import Chores, Transcoded
+from recorderd.store.chores import Chores, Finished, Transcoded
 from tests.engine.pictures import X264_BESIDE
 from tests.finisher.archive import TAGS, TIMES, Archive, facts_of, write_mjpeg
 
@@ -113,7 +116,7 @@ def test_new_file_is_on_the_disk_and_looked_through_before_the_original_goes(
 
     noting(os, "fdatasync", lambda file: f"sync {Path(f'/proc/self/fd/{file}').readlink().name}")
     noting(verify, "problem_of", lambda file, *_: f"verify {file.name}")
-    noting(module, "_comparison", lambda _, file: f"compare {file.name}")
+    noting(comparison, "_found", lambda _, file: f"compare {file.name}")
     noting(os, "replace", lambda new, _: f"replace by {new.name}")
     noting(module, "sync_folder", lambda folder: f"sync {folder.name}")
     assert transcode(archive.finished(recording_id), archive.settings, _go_on) is not None
@@ -145,14 +148,18 @@ def test_picture_that_is_missing_or_late_is_found(
     spoilt = path.with_name("spoilt.mp4")
     write_mjpeg(spoilt, times)
     with pytest.raises(DeviceError, match=problem):
-        module._check(path, spoilt, _whole(path), _go_on, unwatched)
-    assert module._check(path, path, _whole(path), _go_on, unwatched)
+        compare(path, spoilt, _whole(path), _nothing, unwatched)
+    compare(path, path, _whole(path), _nothing, unwatched)
 
 
-def _whole(path: Path) -> module._Written:
+def _nothing() -> None:
+    pass
+
+
+def _whole(path: Path) -> Written:
     facts = salvage.facts_of(path)
     assert facts is not None
-    return module._Written(facts.frames, 0, facts.duration_ns)
+    return Written(facts.frames, 0, facts.duration_ns)
 
 
 def _damage(path: Path, number: int) -> None:
@@ -226,7 +233,7 @@ def test_picture_that_does_not_decode_is_found(
         file.write(damage * (size - 5))
     monkeypatch.setattr(verify, "problem_of", lambda *_: None)
     with pytest.raises(DeviceError, match="is missing or not at its time"):
-        module._check(original, path, whole, _go_on, unwatched)
+        compare(original, path, whole, _nothing, unwatched)
 
 
 def test_per_cent_rises_to_the_end(archive: Archive) -> None:
@@ -278,9 +285,10 @@ def test_dropped_at_any_moment_it_goes_on_after_the_last_finished_section(
     original = path.read_bytes()
     assert transcode(archive.finished(recording_id), archive.settings, _after(calls)) is None
     assert path.read_bytes() == original
-    finished = [f"{recording_id}.{number:04}.transcode.mp4" for number in range(3)]
+    # The first two are asked for before any picture, and then one before each.
+    finished = 3 if calls >= 2 + len(TIMES) else max(0, calls - 2) // 3
     left = sorted(file.name for file in incoming.iterdir())
-    assert left == finished[: len(left)]
+    assert left == [f"{recording_id}.{number:04}.transcode.mp4" for number in range(finished)]
     assert [thread.name for thread in threading.enumerate() if "sync" in thread.name] == []
 
     encoded = _encoded(monkeypatch)
@@ -290,6 +298,115 @@ def test_dropped_at_any_moment_it_goes_on_after_the_last_finished_section(
     assert facts_of(path).times == TIMES
     assert done.original_sha256 == hashlib.sha256(original).hexdigest()
     assert not list(incoming.iterdir())
+
+
+def _interrupted(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Finished, Path]:
+    """A recording of which all three sections are finished, and the folder with these."""
+    monkeypatch.setattr(module, "SECTION_PICTURES", 3)
+    finished = archive.finished(archive.add())
+    assert transcode(finished, archive.settings, _after(2 + len(TIMES))) is None
+    return finished, archive.settings.incoming_folder
+
+
+def _copy_packets(
+    old: Path, new: Path, tags: dict[str, str] | None = None, end: int | None = None
+) -> None:
+    """The same pictures up to `end`, with more tags."""
+    other = new.with_name("other.mp4")
+    with (
+        av.open(str(old)) as source,
+        av.open(str(other), "w", options={"movflags": "use_metadata_tags"}) as target,
+    ):
+        target.metadata.update({**source.metadata, **(tags or {})})
+        video = source.streams.video[0]
+        stream = target.add_stream_from_template(video, opaque=True)
+        for packet in [packet for packet in source.demux(video) if packet.size][:end]:
+            packet.stream = stream
+            target.mux_one(packet)
+    other.replace(new)
+
+
+def test_section_that_lacks_a_picture_is_made_anew(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would pass for one that the camera had damaged."""
+    monkeypatch.setattr(module, "_MOST_LEFT_OUT", 0.5)
+    finished, incoming = _interrupted(archive, monkeypatch)
+    section = incoming / f"{finished.id}.0001.transcode.mp4"
+    _copy_packets(section, section, end=-1)
+    done = transcode(finished, archive.settings, _go_on)
+    assert done is not None
+    assert done.frames == len(TIMES)
+    assert facts_of(archive.path(finished.id)).times == TIMES
+
+
+def test_sections_of_another_length_are_not_taken(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, incoming = _interrupted(archive, monkeypatch)
+    monkeypatch.setattr(module, "SECTION_PICTURES", 4)
+    encoded = _encoded(monkeypatch)
+    assert transcode(finished, archive.settings, _go_on) is not None
+    assert len(encoded) == len(TIMES)
+    assert facts_of(archive.path(finished.id)).times == TIMES
+    assert not list(incoming.iterdir())
+
+
+def test_section_in_which_all_is_damaged_does_not_keep_the_others(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_LEFT_OUT", 0.2)
+    monkeypatch.setattr(module, "SECTION_PICTURES", len(TIMES) - 1)
+    recording_id = archive.add()
+    path = archive.path(recording_id)
+    _damage(path, len(TIMES) - 1)
+    done = transcode(archive.finished(recording_id), archive.settings, _go_on)
+    assert done is not None
+    assert facts_of(path).times == TIMES[:-1]
+
+
+def test_what_is_finished_is_skipped_only_while_the_station_does_not_need_the_machine(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, _ = _interrupted(archive, monkeypatch)
+    asked: list[int] = []
+    before_joining: list[int] = []
+
+    def pause() -> bool:
+        asked.append(1)
+        return False
+
+    def noted_join(*arguments: Any) -> None:
+        before_joining.append(len(asked))
+        join(*arguments)
+
+    monkeypatch.setattr(module, "join", noted_join)
+    assert transcode(finished, archive.settings, pause) is not None
+    assert before_joining == [2 + len(TIMES)]
+
+
+def test_sections_of_an_encoder_that_has_changed_are_not_joined(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same by name, but with other headers, as after an upgrade: all is made anew."""
+    finished, incoming = _interrupted(archive, monkeypatch)
+    section = incoming / f"{finished.id}.0001.transcode.mp4"
+    taken = {path: path.read_bytes() for path in incoming.iterdir()}
+    tags = _contents(section)[2]
+    ultrafast = EncoderProof("libx264", "ultrafast", True, True, 90.0, "")
+    with monkeypatch.context() as patched:
+        patched.setattr(probe, "probe_all", lambda *_, **__: (ultrafast,))
+        assert transcode(finished, archive.settings, _after(2 + len(TIMES))) is None
+    _copy_packets(section, section, {SECTION_TAG: tags[SECTION_TAG]})
+    for path, content in taken.items():
+        if path != section:
+            path.write_bytes(content)
+    before = archive.path(finished.id).read_bytes()
+    with pytest.raises(DeviceError, match="has changed"):
+        transcode(finished, archive.settings, _go_on)
+    assert archive.path(finished.id).read_bytes() == before
+    assert not list(incoming.iterdir())
+    assert transcode(finished, archive.settings, _go_on) is not None
 
 
 def _contents(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, bytes]], dict[str, str]]:

@@ -239,6 +239,28 @@ def _two_names(disk: Disk) -> None:
     os.link(disk.video(), disk.incoming())
 
 
+def _two_names_without_row(disk: Disk) -> None:
+    disk.write(disk.video(), video()[1])
+    os.link(disk.video(), disk.incoming())
+
+
+def _sections(disk: Disk, count: int = 2) -> None:
+    """What is finished of an encoding: videos of a minute each, with the tags of the whole."""
+    for number in range(count):
+        path = disk.settings.incoming_folder / f"{new().id}.{number:04}.transcode.mp4"
+        disk.write(path, video(codec="h264")[1])
+
+
+def _sections_without_row(disk: Disk) -> None:
+    disk.write(disk.video(), video()[1])
+    _sections(disk)
+
+
+def _only_sections(disk: Disk) -> None:
+    disk.save().unlink()
+    _sections(disk)
+
+
 def _moved(disk: Disk) -> None:
     path = disk.save()
     other = disk.settings.footage_folder / "old" / path.name
@@ -311,6 +333,13 @@ STATES: Final[dict[str, HalfDone]] = {
         lambda disk: _unfinished(disk, _torn(disk), published=True), RecordingState.RECOVERED
     ),
     "two names": HalfDone(_two_names, RecordingState.SAVED),
+    "two names without a row": HalfDone(_two_names_without_row, RecordingState.RECOVERED),
+    "sections beside an original without a row": HalfDone(
+        _sections_without_row, RecordingState.RECOVERED, ("left over",) * 2
+    ),
+    "sections of a recording that is gone": HalfDone(
+        _only_sections, RecordingState.LOST, ("left over",) * 2
+    ),
     "captured, not checked": HalfDone(lambda disk: disk.capture(), RecordingState.SAVED),
     "zero length in incoming": HalfDone(lambda disk: _unfinished(disk, b""), RecordingState.LOST),
     "row without a file": HalfDone(lambda disk: disk.register(), RecordingState.LOST),
