@@ -265,6 +265,33 @@ def test_what_is_encoded_of_recordings_stays_while_they_wait_for_it(
     assert not list(archive.settings.incoming_folder.iterdir())
 
 
+def test_what_was_encoded_when_the_finisher_died_is_not_used_again(archive: Archive) -> None:
+    died_with, other = archive.add(), archive.add(after=9)
+    names = [f"{each}.0000.transcode.mp4" for each in (died_with, other)]
+    for name in names:
+        (archive.settings.incoming_folder / name).touch()
+    leaving = threading.Event()
+    leaving.set()
+    Finisher(archive.settings, leaving, ("transcode", died_with)).look()
+    assert [path.name for path in archive.settings.incoming_folder.iterdir()] == names[1:]
+
+
+def test_what_is_encoded_so_far_is_part_of_the_room_that_is_needed(
+    archive: Archive, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = archive.finished(archive.add())
+    size = archive.path(recording.id).stat().st_size
+    minimum = round(archive.settings.storage.minimum_free_gigabytes * 1e9)
+    free = minimum + size - 1000
+    disk = os.statvfs_result((1, 1, free, free, free, 100, 100, 100, 0, 255))
+    with monkeypatch.context() as nearly_full:
+        nearly_full.setattr(os, "statvfs", lambda _: disk)
+        assert not finisher._has_room_beside(recording)
+        section = archive.settings.incoming_folder / f"{recording.id}.0000.transcode.mp4"
+        section.write_bytes(bytes(1000))
+        assert finisher._has_room_beside(recording)
+
+
 def test_the_original_is_sealed_before_it_is_encoded(archive: Archive, finisher: Finisher) -> None:
     recording_id = archive.add()
     original = _sha256(archive.path(recording_id))
