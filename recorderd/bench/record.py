@@ -25,8 +25,11 @@ from recorderd.bench.trials import before_a_clip, one_after_another
 from recorderd.core.model import Mode
 from recorderd.doctor.encoders import encoder_table
 from recorderd.engine import encoder_program, mode
-from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind
+from recorderd.engine.encoder_kinds import EncodeRequest, EncoderKind, kind_named
+from recorderd.engine.mode_chooser import PROOFS_FILE
 from recorderd.engine.packets import StreamDescription
+from recorderd.engine.probe import EncoderProof, proof_document, request_document
+from recorderd.engine.probe_cache import ProbeCache
 from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.store.reader import find
@@ -136,7 +139,10 @@ def run(as_json: bool) -> int:
     )
     kind = mode.choose(Mode.ENCODE, mode.AUTO, _camera(cases[0]), proofs).encoder
     assert kind is not None  # noqa: S101 - for the type checker
-    results = one_after_another(cases, lambda case, folder: _compare(case, peers, kind, folder))
+    chosen = next(
+        each for each in proofs if (each.name, each.variant) == (kind.name, kind.variants[0].name)
+    )
+    results = one_after_another(cases, lambda case, folder: _compare(case, peers, chosen, folder))
     return tell(
         "record",
         shown(results),
@@ -197,7 +203,8 @@ def _camera(case: Case) -> StreamDescription:
     return StreamDescription("mjpeg", width, height, Fraction(case.rate), "yuvj420p", True)
 
 
-def _compare(case: Case, peers: Sequence[Peer], kind: EncoderKind, folder: Path) -> Compared:
+def _compare(case: Case, peers: Sequence[Peer], chosen: EncoderProof, folder: Path) -> Compared:
+    kind = kind_named(chosen.name).only(chosen.variant)
     clip, target = folder / "clip.mp4", folder / "ffmpeg.mp4"
     clips.write(
         clips.Clip(_CLIP_SECONDS, case.rate, clips.showing(ORDER, *_LABEL), case.codec), clip
@@ -213,7 +220,7 @@ def _compare(case: Case, peers: Sequence[Peer], kind: EncoderKind, folder: Path)
     for turn in range(ROUNDS):
         station = folder / f"station-{turn}"
         station.mkdir()
-        cost, idle = _our_cost(case, clip, station)
+        cost, idle = _our_cost(case, clip, chosen, station)
         ours.append(cost)
         watching.append(idle)
         for name, words in commands.items():
@@ -224,9 +231,10 @@ def _compare(case: Case, peers: Sequence[Peer], kind: EncoderKind, folder: Path)
     return Compared(case, ours, theirs, told, median(watching))
 
 
-def _our_cost(case: Case, clip: Path, folder: Path) -> tuple[Cost, float]:
+def _our_cost(case: Case, clip: Path, chosen: EncoderProof, folder: Path) -> tuple[Cost, float]:
     station = before_a_clip(folder, clip, case.rate, {"mode": case.mode.value})
     try:
+        _believe(station.settings, case, chosen)
         station.start()
         station.wait_until_ready()
         recorder = station.recorder()
@@ -239,6 +247,14 @@ def _our_cost(case: Case, clip: Path, folder: Path) -> tuple[Cost, float]:
     rows = find(station.settings.database_url, ORDER, 1)
     cost = replace(cost, dropped=sum(row.dropped or 0 for row in rows))
     return cost, watching.milliseconds
+
+
+def _believe(settings: Settings, case: Case, chosen: EncoderProof) -> None:
+    """Let the station encode as ffmpeg does: with a trial of its own it may choose otherwise."""
+    settings.state_folder.mkdir(parents=True)
+    request = EncodeRequest.for_stream(_camera(case), settings.recording)
+    cache = ProbeCache(settings.state_folder / PROOFS_FILE, request_document(request), Path("/"))
+    cache.keep(chosen.name, [proof_document(chosen)])
 
 
 def _their_cost(case: Case, words: Sequence[str]) -> Cost:

@@ -6,6 +6,9 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pytest
+
+from recorderd.bench import record
 from recorderd.bench.record import (
     HOW_TO_GET_FFMPEG,
     Case,
@@ -18,6 +21,9 @@ from recorderd.bench.record import (
 )
 from recorderd.core.model import Mode
 from recorderd.engine.encoder_kinds import kind_named
+from recorderd.engine.mode_chooser import ModeChooser
+from recorderd.engine.probe import EncoderProof
+from recorderd.settings import RecordingSettings, Settings, StationSettings
 
 ENCODED = Case("MJPEG to H.264", "mjpeg", Mode.ENCODE, 10, 1.1)
 COPIED = Case("MJPEG copied", "mjpeg", Mode.DEFER, 30, 1.5)
@@ -43,6 +49,22 @@ def test_ffmpeg_is_told_to_use_the_same_encoder_in_the_same_way() -> None:
     for option in ("-re -i a clip.mp4", *options):
         assert option in told
     assert words[-1] == "out.mp4"
+
+
+@pytest.mark.parametrize("variant", [variant.name for variant in kind_named("libx264").variants])
+def test_the_station_encodes_in_the_same_way_without_a_trial_of_its_own(
+    tmp_path: Path, variant: str
+) -> None:
+    settings = Settings(
+        station=StationSettings(state_folder=str(tmp_path / "state")),
+        recording=RecordingSettings(mode="encode", encoder="libx264"),
+    )
+    record._believe(settings, ENCODED, EncoderProof("libx264", variant, True, True, 99.0, ""))
+    choice = ModeChooser(settings.recording, settings.state_folder, {}).choose(
+        record._camera(ENCODED)
+    )
+    assert choice.encoder == kind_named("libx264").only(variant)
+    assert "99 pictures a second" in choice.reason
 
 
 def test_ffmpeg_is_told_what_the_program_beside_the_engine_is_told() -> None:
