@@ -234,8 +234,10 @@ class TestCommands:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scenes = put_in_place_of(monkeypatch, "recorderd.bench.scanner_scenes", "run")
-        assert main(["bench", "scanner", "--pictures", "7"]) == 0
-        assert scenes.calls == [((Settings().labels, 7, False), {})]
+        assert main(["bench", "scanner", "--pictures", "7", "--empty", "9"]) == 0
+        assert main(["bench", "scanner"]) == 0
+        labels = Settings().labels
+        assert scenes.calls == [((labels, 7, 9, False), {}), ((labels, 200, 1000, False), {})]
 
     def test_bench_search(self, monkeypatch: pytest.MonkeyPatch) -> None:
         search = put_in_place_of(monkeypatch, "recorderd.bench.search", "run")
