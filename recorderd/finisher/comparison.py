@@ -1,5 +1,4 @@
-"""Whether a video that was encoded anew holds what its original holds: the original is going to be
-deleted."""
+"""Whether a video that was encoded anew holds what its original holds, which is to be deleted."""
 
 from __future__ import annotations
 

@@ -34,9 +34,10 @@ from recorderd.errors import DeviceError
 from recorderd.settings import Settings
 from recorderd.store.catalogue import Catalogue
 from recorderd.store.footage import (
-    HALF_ENCODED_SUFFIX,
     delete_half_encoded,
     half_encoded,
+    half_encoded_path,
+    id_of_half_encoded,
     sync_folder,
 )
 
@@ -65,6 +66,8 @@ class Sections:
         digest = hashlib.sha256(made_of.encode()).hexdigest()
         self.tags: Final = {SECTION_TAG: digest}
         """What each section file has to say of itself."""
+        self.joined: Final = half_encoded_path(settings, recording_id)
+        """Where all of them are to be joined."""
 
     def finished(self, number: int, frames: int) -> Section | None:
         """The section of that number, counted from 0, if it holds so many pictures.
@@ -106,12 +109,10 @@ class Sections:
         delete_half_encoded(self._settings, self._recording_id)
 
     def _path(self, number: int) -> Path:
-        name = f"{self._recording_id}.{number:04}{HALF_ENCODED_SUFFIX}"
-        return self._settings.incoming_folder / name
+        return half_encoded_path(self._settings, self._recording_id, f".{number:04}")
 
     def _unfinished(self, number: int) -> Path:
-        name = f"{self._recording_id}.{number:04}.new{HALF_ENCODED_SUFFIX}"
-        return self._settings.incoming_folder / name
+        return half_encoded_path(self._settings, self._recording_id, f".{number:04}.new")
 
 
 def join(
@@ -162,7 +163,7 @@ def take_away_unneeded(settings: Settings, catalogue: Catalogue) -> None:
     CatalogueError, OSError.
     """
     for path in half_encoded(settings):
-        row = catalogue.row(RecordingId(path.name.partition(".")[0]))
+        row = catalogue.row(RecordingId(id_of_half_encoded(path.name) or ""))
         if (
             row is None
             or row.state in (RecordingState.DELETING, RecordingState.DELETED)

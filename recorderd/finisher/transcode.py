@@ -27,7 +27,7 @@ from recorderd.finisher.fingerprint import Fingerprint, fingerprint, unwatched
 from recorderd.finisher.sections import Section, Sections, join
 from recorderd.settings import Settings
 from recorderd.store.chores import Finished, Transcoded
-from recorderd.store.footage import HALF_ENCODED_SUFFIX, sync_folder
+from recorderd.store.footage import sync_folder
 
 SECTION_PICTURES = 1800
 """About a minute: so much of the work a power cut may cost."""
@@ -162,10 +162,10 @@ def _replace(work: _Work, moves: Callable[[float], None]) -> None:
     """
     made_of = f"{work.original} {work.plan} {SECTION_PICTURES}"
     sections = Sections(work.settings, work.recording.id, made_of)
-    joined = work.settings.incoming_folder / f"{work.recording.id}{HALF_ENCODED_SUFFIX}"
+    joined = sections.joined
     try:
         joined.unlink(missing_ok=True)
-        written = _encode(work, sections, joined, _part(moves, _HASHED, _ENCODED))
+        written = _encode(work, sections, _part(moves, _HASHED, _ENCODED))
         compare(work.path, joined, written, work.next_picture, _part(moves, _ENCODED, 1.0))
         with storage_errors(work.path):
             os.replace(joined, work.path)  # noqa: PTH105
@@ -182,9 +182,7 @@ def _replace(work: _Work, moves: Callable[[float], None]) -> None:
         sections.take_away()
 
 
-def _encode(
-    work: _Work, sections: Sections, joined: Path, moves: Callable[[float], None]
-) -> Written:
+def _encode(work: _Work, sections: Sections, moves: Callable[[float], None]) -> Written:
     """Encode what is not yet, and join all. Raises _DroppedError."""
     made: list[Section] = []
     left_out = 0
@@ -207,7 +205,7 @@ def _encode(
         raise DeviceError("The transcoded file lacks pictures", KEPT)
     if not made or left_out > _MOST_LEFT_OUT * work.before.frames:
         raise DeviceError(f"{left_out} of {work.before.frames} pictures are damaged", KEPT)
-    file = FootageFile(joined, work.tags, work.settings.recording.sync_seconds)
+    file = FootageFile(sections.joined, work.tags, work.settings.recording.sync_seconds)
     try:
         join(made, file, work.wall_offset_ns, work.next_picture)
         file.close()

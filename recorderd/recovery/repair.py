@@ -25,7 +25,8 @@ from recorderd.store.catalogue import Catalogue
 from recorderd.store.chores import Chores, Transcoded
 from recorderd.store.consistency import KEPT, Comparison, Finding, Kind
 from recorderd.store.footage import (
-    HALF_ENCODED_SUFFIX,
+    id_of_half_encoded,
+    is_in_place,
     publish,
     still_path,
     stored_path,
@@ -253,7 +254,7 @@ class Repair:
         if not path.exists():
             return "it has found its place"
         recording_id, half_done = _named(path)
-        if recording_id is None or _is_half_encoded(path):
+        if recording_id is None or id_of_half_encoded(path.name) is not None:
             return None
         row = self._catalogue.row(recording_id)
         if row is None:
@@ -327,7 +328,7 @@ class Repair:
         final = self._settings.footage_folder / row.path
         if not final.exists() or not final.samefile(path):
             return None
-        if path.absolute() == final.absolute():
+        if is_in_place(path, final):
             return "it has found its place"
         publish(path, final)
         return "it has one name again"
@@ -335,7 +336,7 @@ class Repair:
     def _why_left_alone(self, path: Path) -> str:
         recording_id, half_done = _named(path)
         row = None if recording_id is None else self._catalogue.row(recording_id)
-        if _is_half_encoded(path) and row is not None:
+        if row is not None and id_of_half_encoded(path.name) is not None:
             if row.state == RecordingState.LOST:
                 return "It was made of a video that is lost: it may hold a part of that"
             return "The helpers (recorderd finish) go on with it and take it away"
@@ -359,20 +360,13 @@ def _id(finding: Finding) -> RecordingId:
     return RecordingId(finding.recording_id or "")
 
 
-def _is_half_encoded(path: Path) -> bool:
-    """Whether it was made of a video that is still there, and may hold no more than a part."""
-    return path.name.endswith(HALF_ENCODED_SUFFIX)
-
-
 def _named(path: Path) -> tuple[RecordingId | None, bool]:
     """The recording that a file's name tells of, and whether it is one in the making."""
     stem = path.stem
     half_done = any(part in path.suffixes for part in _HALF_DONE)
     for part in (*_HALF_DONE, ".thumb"):
         stem = stem.removesuffix(part)
-    name = stem.rpartition("_")[2]
-    if _is_half_encoded(path):
-        name = path.name.partition(".")[0]
+    name = id_of_half_encoded(path.name) or stem.rpartition("_")[2]
     try:
         return (RecordingId(name), half_done) if str(UUID(name)) == name else (None, half_done)
     except ValueError:

@@ -13,7 +13,7 @@ from typing import Final
 
 from recorderd.core.model import RecordingState
 from recorderd.settings import Settings
-from recorderd.store.footage import HALF_ENCODED_SUFFIX, MARKER_NAME
+from recorderd.store.footage import MARKER_NAME, id_of_half_encoded
 from recorderd.store.reader import reading
 from recorderd.store.schema import FOOTAGE_KEY
 from recorderd.store.set_aside import RECORDING_ID
@@ -171,13 +171,13 @@ class Comparison:
     def videos_of(self, recording_id: str) -> list[Path]:
         """All videos, wherever they lie, whose name holds this id; after iterating.
 
-        Not those that are being encoded: one may hold no more than a minute of the recording.
+        Not those that are being encoded: one may hold no more than a part of the recording.
         """
         if self._by_id is None:
             self._by_id = {}
             for folder in (self._footage, self._incoming):
                 for name in folder.files:
-                    is_video = name.endswith(".mp4") and not name.endswith(HALF_ENCODED_SUFFIX)
+                    is_video = name.endswith(".mp4") and id_of_half_encoded(name) is None
                     found = RECORDING_ID.search(name) if is_video else None
                     if found is not None:
                         self._by_id.setdefault(found[0], []).append(folder.root / name)

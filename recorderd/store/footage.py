@@ -101,12 +101,25 @@ def stored_path(settings: Settings, video: Path) -> str:
     return video.relative_to(settings.footage_folder.absolute()).as_posix()
 
 
-HALF_ENCODED_SUFFIX: Final = ".transcode.mp4"
+_HALF_ENCODED_SUFFIX: Final = ".transcode.mp4"
+
+
+def half_encoded_path(settings: Settings, recording_id: RecordingId, part: str = "") -> Path:
+    """Where a recording's video, or a `part` of it, lies while it is being encoded anew."""
+    return settings.incoming_folder / f"{recording_id}{part}{_HALF_ENCODED_SUFFIX}"
+
+
+def id_of_half_encoded(name: str) -> str | None:
+    """What stands for the recording's id in the name of such a file; None if it is another one.
+
+    Such a file may hold no more than a part of the recording.
+    """
+    return name.partition(".")[0] if name.endswith(_HALF_ENCODED_SUFFIX) else None
 
 
 def half_encoded(settings: Settings, recording_id: str = "") -> list[Path]:
     """What is there so far of videos that are being encoded anew, or of that recording's."""
-    return sorted(settings.incoming_folder.glob(f"{recording_id}*{HALF_ENCODED_SUFFIX}"))
+    return sorted(settings.incoming_folder.glob(f"{recording_id}*{_HALF_ENCODED_SUFFIX}"))
 
 
 def delete_half_encoded(settings: Settings, recording_id: RecordingId) -> None:
@@ -157,16 +170,19 @@ def publish(incoming: Path, final: Path) -> None:
     with translated(final):
         _move_into_day_folder(incoming, final)
         _sync_folder(final.parent)
-        if _is_in_place(incoming, final):
+        if is_in_place(incoming, final):
             return
         with suppress(FileNotFoundError):
             incoming.unlink()
         _sync_folder(incoming.parent)
 
 
-def _is_in_place(incoming: Path, final: Path) -> bool:
-    """Whether both are one and the same name: taking that away would take the file away."""
-    return incoming.name == final.name and incoming.parent.samefile(final.parent)
+def is_in_place(path: Path, final: Path) -> bool:
+    """Whether both are one and the same name: taking that away would take the file away.
+
+    Raises OSError if one of the folders is not there.
+    """
+    return path.name == final.name and path.parent.samefile(final.parent)
 
 
 def delete(video: Path) -> None:

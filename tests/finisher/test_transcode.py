@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from recorderd.engine import probe, salvage, verify
 from recorderd.engine.encoders import VideoEncoder
 from recorderd.engine.probe import EncoderProof
+from recorderd.engine.remux import remux
 from recorderd.errors import DeviceError, StorageError
 from recorderd.finisher import comparison
 from recorderd.finisher import transcode as module
@@ -308,22 +309,13 @@ def _interrupted(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Fin
     return finished, archive.settings.incoming_folder
 
 
-def _copy_packets(
-    old: Path, new: Path, tags: dict[str, str] | None = None, end: int | None = None
+def _remade(
+    section: Path, tags: dict[str, str] | None = None, without: Collection[int] = ()
 ) -> None:
-    """The same pictures up to `end`, with more tags."""
-    other = new.with_name("other.mp4")
-    with (
-        av.open(str(old)) as source,
-        av.open(str(other), "w", options={"movflags": "use_metadata_tags"}) as target,
-    ):
-        target.metadata.update({**source.metadata, **(tags or {})})
-        video = source.streams.video[0]
-        stream = target.add_stream_from_template(video, opaque=True)
-        for packet in [packet for packet in source.demux(video) if packet.size][:end]:
-            packet.stream = stream
-            target.mux_one(packet)
-    other.replace(new)
+    """The same section with other tags, or without the pictures at these times."""
+    other = section.with_name("other.mp4")
+    remux(section, other, tags=tags, without=without)
+    other.replace(section)
 
 
 def test_section_that_lacks_a_picture_is_made_anew(
@@ -333,7 +325,7 @@ def test_section_that_lacks_a_picture_is_made_anew(
     monkeypatch.setattr(module, "_MOST_LEFT_OUT", 0.5)
     finished, incoming = _interrupted(archive, monkeypatch)
     section = incoming / f"{finished.id}.0001.transcode.mp4"
-    _copy_packets(section, section, end=-1)
+    _remade(section, without={_contents(section)[0][-1][0]})
     done = transcode(finished, archive.settings, _go_on)
     assert done is not None
     assert done.frames == len(TIMES)
@@ -397,7 +389,7 @@ def test_sections_of_an_encoder_that_has_changed_are_not_joined(
     with monkeypatch.context() as patched:
         patched.setattr(probe, "probe_all", lambda *_, **__: (ultrafast,))
         assert transcode(finished, archive.settings, _after(2 + len(TIMES))) is None
-    _copy_packets(section, section, {SECTION_TAG: tags[SECTION_TAG]})
+    _remade(section, {SECTION_TAG: tags[SECTION_TAG]})
     for path, content in taken.items():
         if path != section:
             path.write_bytes(content)
@@ -431,17 +423,16 @@ def _contents(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, bytes]
 def test_a_video_of_several_sections_is_like_one_of_a_single_section(
     archive: Archive, pictures: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, whole, original = _transcode(archive)
+    first = archive.add()
+    whole = archive.path(first)
+    original = whole.read_bytes()
+    assert transcode(archive.finished(first), archive.settings, _go_on) is not None
     monkeypatch.setattr(module, "SECTION_PICTURES", pictures)
-    other = archive.path(archive.add(after=9.0))
+    second = archive.add(after=9.0)
+    other = archive.path(second)
     other.write_bytes(original)
-    (recording_id,) = [
-        each.id for each in Chores(archive.catalogue).latest() if each.path in str(other)
-    ]
-    finished = dataclasses.replace(
-        archive.finished(recording_id),
-        started_at=archive.finished(Chores(archive.catalogue).latest()[-1].id).started_at,
-    )
+    started_at = archive.finished(first).started_at
+    finished = dataclasses.replace(archive.finished(second), started_at=started_at)
     assert transcode(finished, archive.settings, _go_on) is not None
     assert _contents(other) == _contents(whole)
 
