@@ -28,6 +28,7 @@ from recorderd.mp4.boxes import is_closed
 from recorderd.store.chores import Chores, Finished, Transcoded
 from tests.engine.pictures import X264_BESIDE
 from tests.finisher.archive import TAGS, TIMES, Archive, facts_of, write_mjpeg
+from tests.syncs import Syncs
 
 
 def _go_on() -> bool:
@@ -330,6 +331,17 @@ def test_section_that_lacks_a_picture_is_made_anew(
     assert done is not None
     assert done.frames == len(TIMES)
     assert facts_of(archive.path(finished.id)).times == TIMES
+
+
+def test_finished_sections_outlive_a_power_cut(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs = Syncs(monkeypatch)
+    _, incoming = _interrupted(archive, monkeypatch)
+    sections = sorted(incoming.iterdir())
+    assert len(sections) == 3
+    assert all(syncs.has_all_of(section) for section in sections)
+    assert syncs.folders[incoming] == {section.name for section in sections}
 
 
 def test_sections_of_another_length_are_not_taken(

@@ -182,6 +182,22 @@ def without_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", refuse)
 
 
+@pytest.mark.parametrize("spelling", ["as it is", "through a link", "relative"])
+def test_publish_leaves_a_file_that_is_in_its_place(
+    ready: Settings, spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repair may ask for it: the only name must not be taken away."""
+    final = files_for(ready, ID, "7", START).video
+    final.parent.mkdir(parents=True)
+    final.write_bytes(b"video")
+    link = tmp_path / "link"
+    link.symlink_to(final.parent)
+    monkeypatch.chdir(final.parent)
+    spelt = {"as it is": final, "through a link": link / final.name, "relative": Path(final.name)}
+    publish(spelt[spelling], final)
+    assert final.read_bytes() == b"video"
+
+
 def test_publish_works_without_hard_links(ready: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     without_hard_links(monkeypatch)
     incoming, final = incoming_file(ready)
